@@ -1,0 +1,27 @@
+package initiator
+
+// Deviations are the named faults of this initiator's test build: each field makes it break one rule at one point,
+// and the zero value is sound. A nil *Deviations is sound too. They are grouped by the phase in which they show.
+type Deviations struct {
+	Login     LoginDeviations
+	Redirect  RedirectDeviations
+	Session   SessionDeviations
+	Discovery DiscoveryDeviations
+	Logout    LogoutDeviations
+	Reconnect ReconnectDeviations
+	Devices   DevicesDeviations
+	Queue     QueueDeviations
+	Cache     CacheDeviations
+	Paths     PathsDeviations
+}
+
+// sound is what a nil *Deviations stands for.
+var sound Deviations
+
+// orSound returns d, or the sound value for nil, so that the points of departure need no test.
+func (d *Deviations) orSound() *Deviations {
+	if d == nil {
+		return &sound
+	}
+	return d
+}

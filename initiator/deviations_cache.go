@@ -1,0 +1,4 @@
+package initiator
+
+// CacheDeviations are faults in what the cache answers.
+type CacheDeviations struct{}

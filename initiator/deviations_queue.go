@@ -1,0 +1,4 @@
+package initiator
+
+// QueueDeviations are faults in what waits while a session is down.
+type QueueDeviations struct{}

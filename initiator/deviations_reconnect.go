@@ -1,0 +1,4 @@
+package initiator
+
+// ReconnectDeviations are faults in when and where the Manager logs in again.
+type ReconnectDeviations struct{}
