@@ -59,7 +59,7 @@ type DataIn struct {
 	ExpCmdSN, MaxCmdSN  uint32
 	DataSN              uint32
 	BufferOffset        uint32 // bytes
-	Residual            uint32 // bytes
+	ResidualCount       uint32 // bytes
 	Data                []byte
 }
 
@@ -78,7 +78,7 @@ func (p *DataIn) EncodeBHS(h *BHS) {
 	h.setTargetNumbers(p.StatSN, p.ExpCmdSN, p.MaxCmdSN)
 	h.setWord(36, p.DataSN)
 	h.setWord(40, p.BufferOffset)
-	h.setWord(44, p.Residual)
+	h.setWord(44, p.ResidualCount)
 }
 
 // DecodeBHS implements PDU.
@@ -90,7 +90,7 @@ func (p *DataIn) DecodeBHS(h *BHS) error {
 	p.Overflow, p.Underflow, p.StatusPresent = h[1]&bitOverflow != 0, h[1]&bitUnderflow != 0, h[1]&bitStatus != 0
 	p.Status, p.LUN, p.ITT, p.TTT = h[3], h.LUN(), h.ITT(), h.word(20)
 	p.StatSN, p.ExpCmdSN, p.MaxCmdSN = h.targetNumbers()
-	p.DataSN, p.BufferOffset, p.Residual = h.word(36), h.word(40), h.word(44)
+	p.DataSN, p.BufferOffset, p.ResidualCount = h.word(36), h.word(40), h.word(44)
 	return nil
 }
 

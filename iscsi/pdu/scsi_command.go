@@ -94,15 +94,15 @@ const (
 
 // SCSIResponse ends a task. RFC 7143, Section 11.4.
 type SCSIResponse struct {
-	BidiOverflow, BidiUnderflow bool // the o and u bits: the read part of a bidirectional command
-	Overflow, Underflow         bool // the O and U bits
-	Response                    SCSIResponseCode
-	Status                      byte // SCSI status
-	ITT, SNACKTag               uint32
-	StatSN, ExpCmdSN, MaxCmdSN  uint32
-	ExpDataSN                   uint32 // number of R2T and Data-In PDUs that the target sent for the command
-	BidiResidualCount, Residual uint32 // bytes
-	Data                        []byte // sense length (2 bytes), sense data, response data
+	BidiOverflow, BidiUnderflow          bool // the o and u bits: the read part of a bidirectional command
+	Overflow, Underflow                  bool // the O and U bits
+	Response                             SCSIResponseCode
+	Status                               byte // SCSI status
+	ITT, SNACKTag                        uint32
+	StatSN, ExpCmdSN, MaxCmdSN           uint32
+	ExpDataSN                            uint32 // number of R2T and Data-In PDUs that the target sent for the command
+	BidiReadResidualCount, ResidualCount uint32 // bytes
+	Data                                 []byte // sense length (2 bytes), sense data, response data
 }
 
 // Opcode is OpSCSIResponse.
@@ -118,8 +118,8 @@ func (p *SCSIResponse) EncodeBHS(h *BHS) {
 	h.setWord(20, p.SNACKTag)
 	h.setTargetNumbers(p.StatSN, p.ExpCmdSN, p.MaxCmdSN)
 	h.setWord(36, p.ExpDataSN)
-	h.setWord(40, p.BidiResidualCount)
-	h.setWord(44, p.Residual)
+	h.setWord(40, p.BidiReadResidualCount)
+	h.setWord(44, p.ResidualCount)
 }
 
 // DecodeBHS implements PDU.
@@ -132,7 +132,7 @@ func (p *SCSIResponse) DecodeBHS(h *BHS) error {
 	p.Response, p.Status = SCSIResponseCode(h[2]), h[3]
 	p.ITT, p.SNACKTag = h.ITT(), h.word(20)
 	p.StatSN, p.ExpCmdSN, p.MaxCmdSN = h.targetNumbers()
-	p.ExpDataSN, p.BidiResidualCount, p.Residual = h.word(36), h.word(40), h.word(44)
+	p.ExpDataSN, p.BidiReadResidualCount, p.ResidualCount = h.word(36), h.word(40), h.word(44)
 	return nil
 }
 

@@ -1,0 +1,236 @@
+package pdu
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+)
+
+// DefaultMaxDataSegmentLength is the data segment limit in bytes where Limits leaves it zero.
+const DefaultMaxDataSegmentLength = 1 << 20
+
+// Limits bounds what is taken from a peer. Zero stands for the default.
+type Limits struct {
+	MaxDataSegmentLength int // bytes; default DefaultMaxDataSegmentLength
+	MaxAHSLength         int // bytes, all additional header segments together; default and most MaxAHSLength
+}
+
+func (l Limits) orDefault() Limits {
+	if l.MaxDataSegmentLength <= 0 {
+		l.MaxDataSegmentLength = DefaultMaxDataSegmentLength
+	}
+	if l.MaxAHSLength <= 0 || l.MaxAHSLength > MaxAHSLength {
+		l.MaxAHSLength = MaxAHSLength
+	}
+	return l
+}
+
+// ErrDataLength is returned by Reader.ReadData when dst is not as long as the data segment. Nothing has been read then.
+var ErrDataLength = errors.New("pdu: buffer does not have the length of the data segment")
+
+// Reader takes PDUs from a byte stream. It reads ahead, so nobody else may read from the stream. One goroutine at a time may use it.
+//
+// ReadHeader and ReadData together are the path without allocation: the caller looks at the header and says where the data goes. Read is
+// both in one and allocates a Frame. At a PDU's border the end of the stream is io.EOF, anywhere else io.ErrUnexpectedEOF.
+type Reader struct {
+	src     *bufio.Reader
+	limits  Limits
+	digests Digests
+
+	ahs          [MaxAHSLength]byte
+	scratch      [8]byte // padding and digests
+	pad          int     // bytes of padding read last
+	headerDigest *uint32 // of the PDU read last; points at headerSum
+	dataDigest   *uint32
+	headerSum    uint32
+	dataSum      uint32
+	pending      int  // length of a data segment not read yet
+	skip         int  // bytes between here and the next PDU when pending data is not wanted
+	lost         bool // a header could not be trusted
+}
+
+// NewReader returns a Reader without digests.
+func NewReader(r io.Reader, l Limits) *Reader {
+	return &Reader{src: bufio.NewReaderSize(r, 16<<10), limits: l.orDefault()}
+}
+
+// SetDigests says which digests the PDUs carry from the next one on.
+func (r *Reader) SetDigests(d Digests) { r.digests = d }
+
+// SetLimits changes the limits from the next PDU on.
+func (r *Reader) SetLimits(l Limits) { r.limits = l.orDefault() }
+
+// Buffered gives how many bytes have been read ahead of the PDUs that were asked for.
+func (r *Reader) Buffered() int { return r.src.Buffered() }
+
+// ReadHeader reads the next basic header segment into h and gives the additional header segments, which stay valid until the next call. A
+// data segment of the PDU before that nobody read is skipped.
+//
+// A *LengthError leaves h filled and the stream in step: the next ReadHeader skips what was too long. A *DigestError leaves h filled too,
+// but no later call will succeed, since the length fields may be wrong.
+func (r *Reader) ReadHeader(h *BHS) (ahs []byte, err error) {
+	if r.lost {
+		return nil, errLost
+	}
+	if err := r.Discard(); err != nil {
+		return nil, err
+	}
+	r.headerDigest, r.dataDigest, r.pad = nil, nil, 0
+	if _, err := io.ReadFull(r.src, h[:]); err != nil {
+		return nil, err
+	}
+	if n := h.TotalAHSLength(); n > r.limits.MaxAHSLength {
+		r.skip = n + r.digestLength(r.digests.Header) + r.dataLength(h)
+		return nil, &LengthError{Opcode: h.Opcode(), Segment: SegmentAHS, Got: n, Limit: r.limits.MaxAHSLength}
+	}
+	ahs = r.ahs[:h.TotalAHSLength()]
+	if err := r.fill(ahs); err != nil {
+		return nil, err
+	}
+	if r.digests.Header {
+		if err := r.readHeaderDigest(h, ahs); err != nil {
+			r.lost = true
+			return ahs, err
+		}
+	}
+	r.pending, r.skip = h.DataSegmentLength(), r.dataLength(h)
+	if r.pending > r.limits.MaxDataSegmentLength {
+		return ahs, &LengthError{Opcode: h.Opcode(), Segment: SegmentData, Got: r.pending, Limit: r.limits.MaxDataSegmentLength}
+	}
+	return ahs, nil
+}
+
+var errLost = errors.New("pdu: the stream is out of step after a header digest error")
+
+func (r *Reader) readHeaderDigest(h *BHS, ahs []byte) error {
+	if err := r.fill(r.scratch[:digestLength]); err != nil {
+		return err
+	}
+	r.headerSum = binary.LittleEndian.Uint32(r.scratch[:])
+	r.headerDigest = &r.headerSum
+	want := crc32.Update(crc32.Update(0, castagnoli, h[:]), castagnoli, ahs)
+	if want != r.headerSum {
+		return &DigestError{Segment: SegmentHeader, Got: r.headerSum, Want: want}
+	}
+	return nil
+}
+
+// ReadData reads the data segment of the PDU whose header was read last, and consumes padding and digest. Len(dst) must be the header's
+// DataSegmentLength. After a *DigestError dst is filled and the stream is in step.
+func (r *Reader) ReadData(dst []byte) error {
+	if len(dst) != r.pending {
+		return fmt.Errorf("%w: %d, want %d", ErrDataLength, len(dst), r.pending)
+	}
+	if r.pending == 0 {
+		return nil
+	}
+	if err := r.fill(dst); err != nil {
+		return err
+	}
+	r.pad = padding(len(dst))
+	tail := r.scratch[:r.skip-len(dst)]
+	if err := r.fill(tail); err != nil {
+		return err
+	}
+	r.pending, r.skip = 0, 0
+	if len(tail) == r.pad {
+		return nil
+	}
+	r.dataSum = binary.LittleEndian.Uint32(tail[r.pad:])
+	r.dataDigest = &r.dataSum
+	want := crc32.Update(crc32.Update(0, castagnoli, dst), castagnoli, tail[:r.pad])
+	if want != r.dataSum {
+		return &DigestError{Segment: SegmentData, Got: r.dataSum, Want: want}
+	}
+	return nil
+}
+
+// Discard skips a data segment that nobody read, with its padding and digest, without checking it.
+func (r *Reader) Discard() error {
+	for r.skip > 0 {
+		n, err := r.src.Discard(r.skip)
+		r.skip -= n
+		if err != nil {
+			return unexpected(err)
+		}
+	}
+	r.pending = 0
+	return nil
+}
+
+// Read reads a whole PDU into a new Frame. With a *DigestError or *LengthError it returns what it has read of the frame as well.
+func (r *Reader) Read() (*Frame, error) {
+	f := new(Frame)
+	ahs, err := r.ReadHeader(&f.BHS)
+	if len(ahs) > 0 {
+		f.AHS = append([]byte(nil), ahs...)
+	}
+	f.HeaderDigest = copied(r.headerDigest)
+	if err != nil {
+		if isFormat(err) {
+			return f, err
+		}
+		return nil, err
+	}
+	if n := f.BHS.DataSegmentLength(); n > 0 {
+		f.Data = make([]byte, n)
+		err = r.ReadData(f.Data)
+		if err != nil && !isFormat(err) {
+			return nil, err
+		}
+		if r.pad > 0 {
+			f.Pad = append([]byte(nil), r.scratch[:r.pad]...)
+		}
+		f.DataDigest = copied(r.dataDigest)
+	}
+	return f, err
+}
+
+// fill reads all of b: in the middle of a PDU every end of the stream is unexpected.
+func (r *Reader) fill(b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	_, err := io.ReadFull(r.src, b)
+	return unexpected(err)
+}
+
+func (r *Reader) digestLength(on bool) int {
+	if on {
+		return digestLength
+	}
+	return 0
+}
+
+// dataLength gives how many bytes follow the header digest.
+func (r *Reader) dataLength(h *BHS) int {
+	n := h.DataSegmentLength()
+	if n == 0 {
+		return 0
+	}
+	return n + padding(n) + r.digestLength(r.digests.Data)
+}
+
+func unexpected(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// isFormat reports whether err is about bytes that were read, and not about reading.
+func isFormat(err error) bool {
+	var digest *DigestError
+	var length *LengthError
+	return errors.As(err, &digest) || errors.As(err, &length)
+}
+
+func copied(v *uint32) *uint32 {
+	if v == nil {
+		return nil
+	}
+	return new(*v)
+}
