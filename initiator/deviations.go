@@ -8,6 +8,9 @@ type Deviations struct {
 	Session   SessionDeviations
 	Discovery DiscoveryDeviations
 	Logout    LogoutDeviations
+	Identity  IdentityDeviations
+	Kinds     KindDeviations
+	Listing   ListingDeviations
 	Reconnect ReconnectDeviations
 	Devices   DevicesDeviations
 	Queue     QueueDeviations
@@ -24,4 +27,13 @@ func (d *Deviations) orSound() *Deviations {
 		return &sound
 	}
 	return d
+}
+
+// RowDeviation ties one row of the catalogue to the deviation that is that row's defect: a check of the row has to fail
+// an initiator for which Set was called.
+type RowDeviation struct {
+	// Row is the catalogue's permanent identifier.
+	Row string
+	// Set switches the defect on.
+	Set func(*Deviations)
 }
