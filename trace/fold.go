@@ -1,0 +1,111 @@
+package trace
+
+import (
+	"fmt"
+	"strings"
+)
+
+const (
+	maxPeriod  = 32 // events in one round of a repetition
+	minRepeats = 4  // rounds from which on folding pays
+)
+
+// Fold thins a list of events for people to read. Rounds that repeat (a dial refused every five seconds, a ping every ten) keep their first
+// and their last one, with an event of KindFolded between them that says how many were taken out. When more than limit events remain, the
+// middle is taken out in the same way. A limit of 0 or less means no limit.
+//
+// Two events are alike when they tell of the same thing, apart from instants, sequence numbers and the count in the connection's name.
+func Fold(events []Event, limit int) []Event {
+	folded := foldRepeats(events)
+	if limit <= 0 || len(folded) <= limit {
+		return folded
+	}
+	head := (limit - 1 + 1) / 2
+	tail := max(limit-1-head, 0)
+	middle := folded[head : len(folded)-tail]
+	out := append([]Event(nil), folded[:head]...)
+	out = append(out, foldedEvent(middle, fmt.Sprintf("%d events left out", count(middle))))
+	return append(out, folded[len(folded)-tail:]...)
+}
+
+func foldRepeats(events []Event) []Event {
+	keys := make([]string, len(events))
+	for i := range events {
+		keys[i] = likeness(&events[i])
+	}
+	var out []Event
+	for i := 0; i < len(events); {
+		period, rounds := repetition(keys[i:])
+		if rounds < minRepeats {
+			out = append(out, events[i])
+			i++
+			continue
+		}
+		last := i + period*(rounds-1)
+		out = append(out, events[i:i+period]...)
+		text := fmt.Sprintf("%d more rounds of %s like this", rounds-2, plural(period, "event"))
+		out = append(out, foldedEvent(events[i+period:last], text))
+		out = append(out, events[last:last+period]...)
+		i = last + period
+	}
+	return out
+}
+
+// repetition finds the period with which keys begin to repeat, preferring what covers most, and how many whole rounds there are.
+func repetition(keys []string) (period, rounds int) {
+	rounds = 1
+	for p := 1; p <= maxPeriod && p*minRepeats <= len(keys); p++ {
+		same := 0
+		for same+p < len(keys) && keys[same] == keys[same+p] {
+			same++
+		}
+		if n := same/p + 1; n >= minRepeats && n*p > rounds*max(period, 1) {
+			period, rounds = p, n
+		}
+	}
+	return max(period, 1), rounds
+}
+
+// likeness gives what two events share that tell of the same thing.
+func likeness(e *Event) string {
+	conn, _, _ := strings.Cut(e.Conn, "#")
+	op := ""
+	if e.PDU != nil {
+		op = e.PDU.Opcode().String()
+	}
+	return strings.Join([]string{string(e.Kind), e.Node, conn, e.Device, e.Op, e.State, e.Was, e.Reason, e.Err, op, fmt.Sprint(e.Session)}, "\x00")
+}
+
+func foldedEvent(out []Event, text string) Event {
+	e := Event{Kind: KindFolded, Reason: text, Attrs: []Attr{A("events", count(out))}}
+	if len(out) > 0 {
+		e.At = out[0].At
+		e.Attrs = append(e.Attrs, A("until", out[len(out)-1].At))
+	}
+	return e
+}
+
+// count tells how many events a list stands for.
+func count(events []Event) int {
+	n := 0
+	for i := range events {
+		n++
+		if events[i].Kind != KindFolded {
+			continue
+		}
+		if v, ok := events[i].Attr("events"); ok {
+			inside := 0
+			if _, err := fmt.Sscan(v, &inside); err == nil {
+				n += inside - 1
+			}
+		}
+	}
+	return n
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
