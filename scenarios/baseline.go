@@ -113,8 +113,11 @@ func (e *BaselineEntry) validate(today time.Time) error {
 func (e *BaselineEntry) expand(registry *Registry) ([]string, error) {
 	if !strings.ContainsAny(e.ID, "*?[") {
 		if len(registry.Find(e.ID)) == 0 {
-			names := entryNames(registry.Entries())
-			return nil, fmt.Errorf("unknown id %q; nearest: %s", e.ID, strings.Join(Nearest(e.ID, names, 3), ", "))
+			var ids []string
+			for _, entry := range registry.Entries() {
+				ids = append(ids, entry.ID)
+			}
+			return nil, fmt.Errorf("unknown id %q; nearest: %s", e.ID, strings.Join(Nearest(e.ID, ids, 3), ", "))
 		}
 		return []string{e.ID}, nil
 	}

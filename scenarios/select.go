@@ -220,7 +220,7 @@ func Nearest(name string, names []string, n int) []string {
 	var candidates []candidate
 	for _, c := range names {
 		d := distance(name, c)
-		if strings.Contains(c, name) || strings.HasPrefix(name, c) {
+		if strings.Contains(c, name) {
 			d /= 4
 		}
 		if d < max(len(name), len(c)) {
