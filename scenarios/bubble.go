@@ -59,11 +59,8 @@ func Bubble(t *testing.T, limit time.Duration, f func(ctx context.Context)) (err
 
 // carried tells a deadlock, which synctest reports by panicking, from other panics.
 func carried(v any) error {
-	if text, ok := v.(error); ok && strings.HasPrefix(text.Error(), "deadlock") {
-		return &DeadlockError{State: text.Error()}
-	}
-	if text, ok := v.(string); ok && strings.HasPrefix(text, "deadlock") {
-		return &DeadlockError{State: text}
+	if text := fmt.Sprint(v); strings.HasPrefix(text, "deadlock") {
+		return &DeadlockError{State: text + "\n\n" + blocked(stacks())}
 	}
 	return &PanicError{Value: v, Stack: string(debug.Stack())}
 }
@@ -80,6 +77,17 @@ func BubbleOutcome(err error) Outcome {
 		return Outcome{Verdict: Broken, Reason: panicked.Error(), Actual: panicked.Stack}
 	}
 	return Outcome{Verdict: Broken, Reason: fmt.Sprint(err)}
+}
+
+// blocked keeps those goroutines of a dump of stacks that wait for good inside some bubble.
+func blocked(dump string) string {
+	var kept []string
+	for _, goroutine := range strings.Split(dump, "\n\n") {
+		if head := firstLine(goroutine); strings.Contains(head, "synctest bubble") && strings.Contains(head, "(durable)") {
+			kept = append(kept, goroutine)
+		}
+	}
+	return strings.Join(kept, "\n\n")
 }
 
 // firstLine cuts a text at its first line break.

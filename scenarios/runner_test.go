@@ -137,13 +137,16 @@ func TestBubble(t *testing.T) {
 		t.Errorf("panic: %v", err)
 	}
 	var deadlock *DeadlockError
-	if err := Bubble(t, 0, func(context.Context) { select {} }); !errors.As(err, &deadlock) {
+	if err := Bubble(t, 0, waitForEver); !errors.As(err, &deadlock) || !strings.Contains(deadlock.State, "waitForEver") {
 		t.Errorf("deadlock: %v", err)
 	}
 	if o := BubbleOutcome(deadlock); o.Verdict != Broken {
 		t.Errorf("deadlock comes to %v", o.Verdict)
 	}
 }
+
+// waitForEver blocks a bubble whose goroutines then stay, as nothing can end them.
+func waitForEver(context.Context) { select {} }
 
 func TestBubblesRunSideBySide(t *testing.T) {
 	var all sync.WaitGroup
