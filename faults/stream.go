@@ -1,0 +1,172 @@
+package faults
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// segmentKind tells what travels.
+type segmentKind byte
+
+const (
+	segmentData   segmentKind = iota // bytes: one PDU or a part of one
+	segmentFin                       // the end of the stream
+	segmentReset                     // a TCP RST
+	segmentAccept                    // the third packet of the handshake: the listener may accept now
+	segmentCredit                    // room in the window for a writer that waits
+	segmentHold                      // from here on a placed silence holds everything back
+)
+
+type segment struct {
+	kind segmentKind
+	data []byte
+	slow time.Duration // further delay, asked for by a fault
+	rule *rule         // of a segmentHold
+}
+
+// stream is one direction of a connection: what travels toward one end. The network's mutex guards it.
+type stream struct {
+	link   *link
+	dir    Direction
+	toward *end
+	lane   lane
+	rand   *rand.Rand
+
+	queue      []segment     // on their way, in order
+	generation uint64        // deliveries scheduled under an earlier one are void
+	due        time.Duration // of the last one queued
+	held       bool          // a fault keeps everything back
+	lost       bool          // a fault has cut the stream: whatever is written from now on never arrives
+	ended      bool          // lost by an orderly end: a writer learns of it by a reset
+	credit     bool          // a segmentCredit is on its way
+
+	received [][]byte // arrived and not read
+	unread   int      // bytes in received
+	inflight int      // bytes written and not read
+	writers  int      // Writes that wait for the window
+
+	framing framing
+}
+
+// jitter draws from the stream's own source, so that the n-th delivery of a stream always gets the same.
+func (s *stream) jitter() time.Duration {
+	if s.link.network.opts.Jitter <= 0 {
+		return 0
+	}
+	return time.Duration(s.rand.Int64N(int64(s.link.network.opts.Jitter)))
+}
+
+// push sends a segment on its way.
+func (s *stream) push(seg segment) {
+	n := s.link.network
+	if s.held && seg.kind == segmentReset {
+		return // TCP repeats lost data but not a lost reset
+	}
+	if seg.kind == segmentCredit {
+		if s.credit {
+			return // one acknowledgement on its way speaks for all
+		}
+		s.credit = true
+	}
+	s.queue = append(s.queue, seg)
+	s.due = max(s.due, n.now()+n.opts.Latency+s.jitter()+seg.slow+n.slowness(s))
+	s.scheduleDelivery(s.due)
+}
+
+func (s *stream) scheduleDelivery(at time.Duration) {
+	s.due = s.lane.next(at)
+	generation := s.generation
+	s.link.network.schedule(s.due, func() {
+		if generation == s.generation && !s.held && len(s.queue) > 0 {
+			seg := s.queue[0]
+			s.queue[0] = segment{}
+			s.queue = s.queue[1:]
+			s.deliver(seg)
+		}
+	})
+}
+
+// drop forgets everything that is on its way.
+func (s *stream) drop() {
+	for _, seg := range s.queue {
+		s.inflight -= len(seg.data)
+	}
+	s.queue, s.credit = nil, false
+	s.generation++
+	s.framing.forget()
+}
+
+// hold keeps everything back from now on, or lets it go again as TCP's retransmission would: in order, with fresh delays.
+func (s *stream) hold(held bool) {
+	if s.held == held {
+		return
+	}
+	s.held = held
+	s.generation++
+	if held {
+		return
+	}
+	n := s.link.network
+	s.due = n.now()
+	for range s.queue {
+		s.due = max(s.due, n.now()+n.opts.Latency+s.jitter())
+		s.scheduleDelivery(s.due)
+	}
+}
+
+// deliver hands a segment to the end that the stream goes toward.
+func (s *stream) deliver(seg segment) {
+	to := s.toward
+	switch seg.kind {
+	case segmentData:
+		if to.closed {
+			s.inflight -= len(seg.data)
+			s.link.opposite(to).in.push(segment{kind: segmentReset})
+			return
+		}
+		s.received = append(s.received, seg.data)
+		s.unread += len(seg.data)
+		to.readable.Broadcast()
+	case segmentFin:
+		if to.finished {
+			return
+		}
+		to.finished = true
+		to.noteArrival("fin")
+		to.readable.Broadcast()
+	case segmentReset:
+		if !to.closed {
+			to.noteArrival("reset")
+		}
+		to.reset()
+	case segmentAccept:
+		s.link.accepted()
+	case segmentCredit:
+		s.credit = false
+		to.writable.Broadcast()
+	case segmentHold:
+		s.link.network.holdFrom(s, seg.rule)
+	}
+}
+
+// take moves received bytes into b and gives the room back to the writer.
+func (s *stream) take(b []byte) int {
+	total := 0
+	for total < len(b) && len(s.received) > 0 {
+		chunk := s.received[0]
+		k := copy(b[total:], chunk)
+		total += k
+		if k == len(chunk) {
+			s.received[0] = nil
+			s.received = s.received[1:]
+			continue
+		}
+		s.received[0] = chunk[k:]
+	}
+	s.unread -= total
+	s.inflight -= total
+	if s.writers > 0 {
+		s.link.opposite(s.toward).in.push(segment{kind: segmentCredit})
+	}
+	return total
+}
