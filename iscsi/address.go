@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// DefaultPort is the TCP port where a portal listens when its address names none (RFC 7143, Section 4.2.7.1).
+// DefaultPort is the TCP port where a portal listens when its address names none (RFC 7143, Section 13.8).
 const DefaultPort = 3260
 
 // maxHostLength is the longest host name of the DNS; IPv6 literals with a zone are shorter.

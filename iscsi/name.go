@@ -116,9 +116,9 @@ func hexFault(digits string, want int) string {
 		return fmt.Sprintf("expected %d hexadecimal digits, got %d characters", want, len(digits))
 	}
 	for i := range len(digits) {
-		c := digits[i] | 0x20
-		if !(c >= '0' && c <= '9' && digits[i] < 0x40) && !(c >= 'a' && c <= 'f') {
-			return fmt.Sprintf("%q is not a hexadecimal digit", digits[i])
+		c := digits[i]
+		if !(c >= '0' && c <= '9') && !(c|0x20 >= 'a' && c|0x20 <= 'f') {
+			return fmt.Sprintf("%q is not a hexadecimal digit", c)
 		}
 	}
 	return ""
