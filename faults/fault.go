@@ -130,7 +130,7 @@ func (f Fault) String() string {
 func Parse(text string) (Fault, error) {
 	verb, rest, found := strings.Cut(strings.TrimSpace(text), ":")
 	if !found {
-		return Fault{}, fmt.Errorf("faults: %q: want verb:key=value,...", text)
+		return Fault{}, fmt.Errorf("faults: %q: want verb:key=value, and more fields behind commas", text)
 	}
 	f := Fault{Verb: Verb(verb)}
 	seen := map[string]bool{}
