@@ -1,30 +1,27 @@
 package initiator
 
 import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
 	"time"
 
 	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/iscsi/chap"
+	"github.com/iscsispec/iscsispec/iscsi/text"
 	"github.com/iscsispec/iscsispec/trace"
 )
 
 // SessionType is what a session is for (RFC 7143, Section 13.21).
-type SessionType byte
+type SessionType = text.SessionType
 
 const (
 	// NormalSession carries SCSI commands.
-	NormalSession SessionType = iota
+	NormalSession = text.Normal
 	// DiscoverySession carries SendTargets requests and the logout, nothing else.
-	DiscoverySession
+	DiscoverySession = text.Discovery
 )
-
-// String returns the value of the SessionType key.
-func (t SessionType) String() string {
-	if t == DiscoverySession {
-		return "Discovery"
-	}
-	return "Normal"
-}
 
 // Times that hold where LoginConfig leaves a field zero. Ping interval and timeout together stay within 30 s.
 const (
@@ -32,7 +29,7 @@ const (
 	DefaultPingInterval  = 10 * time.Second
 	DefaultPingTimeout   = 10 * time.Second
 	DefaultLogoutTimeout = 5 * time.Second
-	DefaultAbortTimeout  = 15 * time.Second
+	DefaultAnswerTimeout = 15 * time.Second
 )
 
 // Never switches off an interval of LoginConfig, whose zero value means the default.
@@ -46,11 +43,11 @@ type Offer struct{ Key, Value string }
 type CHAP struct {
 	// Name and Secret are what this initiator proves to the target.
 	Name   string
-	Secret chap.Secret
+	Secret iscsi.Secret
 	// TargetName and TargetSecret, when TargetSecret is not empty, make the authentication mutual: the target has to prove
 	// TargetSecret, and, unless TargetName is empty, to present that name.
 	TargetName   string
-	TargetSecret chap.Secret
+	TargetSecret iscsi.Secret
 	// Algorithms is the preference list of CHAP_A; empty means MD5 only.
 	Algorithms []chap.Algorithm
 }
@@ -63,7 +60,9 @@ type LoginConfig struct {
 	InitiatorAlias string
 	Type           SessionType
 	ISID           iscsi.ISID
-	CID            uint16
+	// TSIH is sent in every Login Request; anything but 0 is a fault of whoever sets it, since each login here is a leading one.
+	TSIH uint16
+	CID  uint16
 	// Portal is where the login begins.
 	Portal iscsi.Address
 	// CHAP, when not nil, is required: a target that would do without is refused.
@@ -83,15 +82,65 @@ type LoginConfig struct {
 	PingInterval, PingTimeout time.Duration
 	// LogoutTimeout bounds the wait for a Logout Response.
 	LogoutTimeout time.Duration
-	// AbortTimeout bounds the wait for a task management response; when it passes the connection is given up.
-	AbortTimeout time.Duration
+	// AnswerTimeout bounds the wait for the answer to a ping of the user's, to task management and to a Text Request; when it passes the
+	// connection is given up.
+	AnswerTimeout time.Duration
 
 	// OnAsync, when not nil, is called from a goroutine of the session for each Async Message that was understood. It must not block.
 	OnAsync func(AsyncEvent)
-	// Log, when not nil, records the steps of the login and the session's own events, under the name Conn.
+	// Rand is where challenges for mutual CHAP are drawn from, so that a run can be replayed; nil means crypto/rand.
+	Rand io.Reader
+	// Log, when not nil, records redirects followed and Async Messages taken in, as notes.
 	Log *trace.Log
+	// Previous describes the session that this login replaces. A sound initiator negotiates afresh and does not look at it.
+	Previous *SessionInfo
 	// Deviations, when not nil, makes the initiator break rules.
 	Deviations *Deviations
+}
+
+// withDefaults returns a copy in which zero times have their defaults.
+func (cfg LoginConfig) withDefaults() LoginConfig {
+	orDefault(&cfg.LoginTimeout, DefaultLoginTimeout)
+	orDefault(&cfg.PingInterval, DefaultPingInterval)
+	orDefault(&cfg.PingTimeout, DefaultPingTimeout)
+	orDefault(&cfg.LogoutTimeout, DefaultLogoutTimeout)
+	orDefault(&cfg.AnswerTimeout, DefaultAnswerTimeout)
+	if cfg.Rand == nil {
+		cfg.Rand = rand.Reader
+	}
+	if cfg.Offers == nil {
+		cfg.Offers = DefaultOffers(cfg.Type)
+	}
+	return cfg
+}
+
+func orDefault(d *time.Duration, fallback time.Duration) {
+	if *d == 0 {
+		*d = fallback
+	}
+}
+
+// check refuses what no login could be begun with.
+func (cfg *LoginConfig) check() error {
+	switch {
+	case cfg.Portal.Host == "":
+		return errors.New("login: no portal")
+	case cfg.Type == NormalSession && cfg.TargetName == "":
+		return errors.New("login: a normal session needs a target name")
+	case cfg.CHAP != nil && cfg.SkipSecurityStage:
+		return errors.New("login: CHAP needs the security stage")
+	case cfg.CHAP != nil && cfg.CHAP.TargetSecret != "" && cfg.CHAP.TargetSecret == cfg.CHAP.Secret:
+		return fmt.Errorf("login: one CHAP secret for both directions, want two (RFC 7143, Section 9.2.1): %w", ErrAuthFailed)
+	}
+	if err := iscsi.ValidName(cfg.InitiatorName); err != nil {
+		return fmt.Errorf("login: initiator: %w", err)
+	}
+	if cfg.TargetName != "" {
+		if err := iscsi.ValidName(cfg.TargetName); err != nil {
+			return fmt.Errorf("login: target: %w", err)
+		}
+	}
+	return nil
 }
 
 // AsyncEvent is an Async Message as the session understood it (RFC 7143, Section 11.9).

@@ -37,8 +37,115 @@ type Request struct {
 	Overflow bool
 	// Underflow says that Residual bytes of the offered were not transferred.
 	Underflow bool
+	// Sent says that the command was handed to the connection; a request that failed with Sent false never reached the target.
+	Sent bool
 
 	task requestState
 	// intercept, when not nil, is called instead of Done: the upper layer's way of seeing a completion first.
 	intercept func(*Request)
+}
+
+// requestState is what a session keeps in a Request while it is under way. The session's mutex guards it.
+type requestState struct {
+	phase requestPhase
+	task  *task
+	prev  *Request // Neighbours among those that wait for the command window.
+	next  *Request
+	after *Request // The next to be answered.
+
+	waited bool          // Do waits on wake.
+	wake   chan struct{} // Made once, capacity 1.
+}
+
+type requestPhase byte
+
+const (
+	requestIdle    requestPhase = iota // Not with a session.
+	requestWaiting                     // In the session's FIFO, not sent.
+	requestSent                        // In the task table.
+	requestOver                        // Decided; Done is about to be called.
+)
+
+// begin clears the outcome of an earlier submission.
+func (r *Request) begin() {
+	r.Err, r.Status, r.Sense = nil, 0, r.Sense[:0]
+	r.Transferred, r.Residual, r.Overflow, r.Underflow, r.Sent = 0, 0, false, false, false
+}
+
+// finish tells the requester. No mutex is held.
+func (r *Request) finish() {
+	waited, wake := r.task.waited, r.task.wake
+	r.task.phase, r.task.waited = requestIdle, false
+	if r.intercept != nil {
+		r.intercept(r)
+	} else if r.Done != nil {
+		r.Done(r)
+	}
+	if waited {
+		wake <- struct{}{}
+	}
+}
+
+// requestList is a FIFO of waiting requests, linked through the requests themselves.
+type requestList struct{ first, last *Request }
+
+func (l *requestList) push(r *Request) {
+	r.task.prev, r.task.next = l.last, nil
+	if l.last == nil {
+		l.first = r
+	} else {
+		l.last.task.next = r
+	}
+	l.last = r
+}
+
+func (l *requestList) remove(r *Request) {
+	if r.task.prev == nil {
+		l.first = r.task.next
+	} else {
+		r.task.prev.task.next = r.task.next
+	}
+	if r.task.next == nil {
+		l.last = r.task.prev
+	} else {
+		r.task.next.task.prev = r.task.prev
+	}
+	r.task.prev, r.task.next = nil, nil
+}
+
+// completions are requests and exchanges that are decided, in order, and whose owners are to be told once the
+// mutex is free.
+type completions struct {
+	first, last *Request
+	exchanges   []*exchange
+}
+
+// add decides r. A request is added once only.
+func (l *completions) add(r *Request) {
+	if r.task.phase == requestOver {
+		panic("initiator: request completed twice")
+	}
+	r.task.phase, r.task.task, r.task.after = requestOver, nil, nil
+	if l.last == nil {
+		l.first = r
+	} else {
+		l.last.task.after = r
+	}
+	l.last = r
+}
+
+// run tells all owners and leaves the list empty. The mutex must not be held.
+func (l *completions) run() {
+	for r := l.first; r != nil; {
+		next := r.task.after
+		r.task.after = nil
+		r.finish()
+		r = next
+	}
+	l.first, l.last = nil, nil
+	for i, x := range l.exchanges {
+		l.exchanges[i] = nil
+		x.finish()
+	}
+	l.exchanges = l.exchanges[:0]
 }

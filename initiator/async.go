@@ -1,0 +1,162 @@
+package initiator
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"time"
+
+	"github.com/iscsispec/iscsispec/iscsi"
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
+	"github.com/iscsispec/iscsispec/iscsi/text"
+)
+
+// drainLimit is the longest that a session waits for open tasks after the target has asked for a logout. It never waits longer
+// than half of the time that the target gives.
+const drainLimit = 2 * time.Second
+
+// dropPatience is how long, at least, a connection that the target has promised to drop is left to the target.
+const dropPatience = time.Second
+
+// receiveAsync acts on an Async Message (RFC 7143, Section 11.9).
+func (c *connection) receiveAsync(h *pdu.BHS) error {
+	var p pdu.AsyncMessage
+	if err := p.DecodeBHS(h); err != nil {
+		return err
+	}
+	data, err := c.segment(h)
+	if err != nil {
+		return err
+	}
+	c.s.mu.Lock()
+	fresh, err := c.numbered(pdu.OpAsyncMessage, p.StatSN)
+	if err == nil && fresh {
+		c.note(p.ExpCmdSN, p.MaxCmdSN)
+		c.heed(&p)
+	}
+	c.s.mu.Unlock()
+	if err != nil || !fresh {
+		return err
+	}
+	if tell := c.s.cfg.OnAsync; tell != nil {
+		tell(AsyncEvent{
+			Event: byte(p.Event), VendorCode: p.VendorCode, Parameter1: p.Parameter1, Parameter2: p.Parameter2, Parameter3: p.Parameter3,
+			LUN: p.LUN, Sense: asyncSense(&p, data),
+		})
+	}
+	return nil
+}
+
+// heed does what the event asks for. The mutex is held.
+func (c *connection) heed(p *pdu.AsyncMessage) {
+	s, wait := c.s, p.Parameter2
+	if s.dev.Session.AsyncWaitFromParameter1 {
+		wait = p.Parameter1
+	}
+	if s.dev.Session.AsyncWaitFromParameter3 {
+		wait = p.Parameter3
+	}
+	switch p.Event {
+	case pdu.AsyncLogoutRequest:
+		if !s.dev.Session.IgnoreLogoutRequest {
+			s.drain(time.Duration(p.Parameter3) * time.Second)
+		}
+	case pdu.AsyncConnectionDrop:
+		if p.Parameter1 == c.cid || s.dev.Session.AsyncWaitFromParameter1 {
+			c.expectDrop(p.Event, time.Duration(wait)*time.Second)
+		}
+	case pdu.AsyncSessionDrop:
+		c.expectDrop(p.Event, time.Duration(wait)*time.Second)
+	case pdu.AsyncNegotiation:
+		if !s.dev.Session.IgnoreNegotiationRequest {
+			go s.renegotiate(time.Duration(p.Parameter3) * time.Second)
+		}
+	}
+}
+
+// asyncSense cuts the sense data out of the data segment of event 0.
+func asyncSense(p *pdu.AsyncMessage, data []byte) []byte {
+	if p.Event != pdu.AsyncSCSI || len(data) < 2 {
+		return nil
+	}
+	n := int(binary.BigEndian.Uint16(data))
+	return bytes.Clone(data[2:min(len(data), 2+n)])
+}
+
+// drain begins the logout that the target asked for: nothing new is sent, what is open may end for a while, then the Logout Request goes
+// out, well within the time that the target gave. The mutex is held.
+func (s *Session) drain(given time.Duration) {
+	if s.phase != phaseOpen {
+		return
+	}
+	s.phase = phaseDraining
+	s.notice.async, s.notice.planned = byte(pdu.AsyncLogoutRequest), true
+	s.drained()
+	if s.phase == phaseDraining {
+		s.notice.timer = time.AfterFunc(min(given/2, drainLimit), func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.leaveAsAsked()
+		})
+	}
+}
+
+// drained sends the Logout Request when the last open command has ended. The mutex is held.
+func (s *Session) drained() {
+	if s.phase != phaseDraining {
+		return
+	}
+	for _, t := range s.tasks.slots {
+		if t.kind == taskSCSI {
+			return
+		}
+	}
+	s.leaveAsAsked()
+}
+
+// leaveAsAsked sends the Logout Request for event 1. The mutex is held.
+func (s *Session) leaveAsAsked() {
+	if s.phase == phaseDraining {
+		_, _ = s.leave(ErrAsyncLogout) // If it cannot be sent, the connection is ending anyway.
+	}
+}
+
+// expectDrop remembers that the target is about to end the connection, and ends it itself if the target does not. The mutex is held.
+func (c *connection) expectDrop(event pdu.AsyncEvent, wait time.Duration) {
+	n := &c.s.notice
+	if n.byUser || c.s.dev.Session.IgnoreDrop {
+		return
+	}
+	n.async, n.planned, n.time2Wait, n.hasWait = byte(event), true, wait, true
+	if n.timer != nil {
+		n.timer.Stop()
+	}
+	n.timer = time.AfterFunc(max(wait, dropPatience), func() { c.fail(ErrAsyncDrop) })
+}
+
+// renegotiate answers event 4 with a text negotiation, which declares anew what this side can receive. If a text exchange runs already,
+// that is the answer.
+func (s *Session) renegotiate(given time.Duration) {
+	select {
+	case s.textTurn <- struct{}{}:
+	default:
+		return
+	}
+	defer func() { <-s.textTurn }()
+	ctx, cancel := context.WithTimeout(context.Background(), max(given, s.cfg.AnswerTimeout))
+	defer cancel()
+	s.mu.Lock()
+	own := s.params.MaxRecvDataSegmentLength
+	s.mu.Unlock()
+	_, _ = s.negotiateText(ctx, text.Pairs{{Key: "MaxRecvDataSegmentLength", Value: itoa(own)}}) // A failure shows as the end of the connection.
+}
+
+// movesTo tells where a stray TargetAddress would lead a session that follows any.
+func movesTo(pairs text.Pairs) (iscsi.Address, bool) {
+	value, ok := pairs.Get("TargetAddress")
+	if !ok {
+		return iscsi.Address{}, false
+	}
+	a, err := iscsi.ParseTargetAddress(value)
+	return a.Address, err == nil
+}

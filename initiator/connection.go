@@ -1,0 +1,159 @@
+package initiator
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/iscsispec/iscsispec/iscsi"
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
+)
+
+// connection is one TCP connection in full feature phase: a reader, which owns all that arrives, and a writer, which owns all that
+// leaves. Whatever both need is guarded by the session's mutex, which nobody holds while reading or writing.
+type connection struct {
+	s       *Session
+	nc      net.Conn
+	cid     uint16
+	reader  *pdu.Reader
+	writer  *wireWriter
+	written chan struct{} // Closed when the writer has ended.
+
+	// Guarded by the session's mutex.
+	queue     []sendEntry
+	wake      sync.Cond // Tells the writer that the queue is not empty or the connection is broken.
+	expStatSN uint32    // StatSN expected next.
+	broken    error     // Why the connection ends; nil while it lives.
+	brokenAt  time.Time
+	heard     time.Time // When the last PDU arrived.
+	ping      keepalive
+
+	// Owned by the reader.
+	over    completions
+	scratch []byte
+}
+
+// start sets the connection to work. Reader and reading ahead are taken over from the login.
+func (s *Session) start(nc net.Conn, reader *pdu.Reader, expStatSN uint32) {
+	d := pdu.Digests{Header: s.params.HeaderDigest, Data: s.params.DataDigest}
+	reader.SetDigests(d)
+	c := &connection{
+		s: s, nc: nc, cid: s.info.CID, reader: reader, writer: newWireWriter(nc, d),
+		written: make(chan struct{}), expStatSN: expStatSN, heard: time.Now(),
+	}
+	c.wake.L = &s.mu
+	s.conn = c
+	c.ping.start(c)
+	go c.write()
+	go c.read()
+}
+
+// read is the reader's goroutine. It outlives the writer and ends the session.
+func (c *connection) read() {
+	c.fail(c.readAll())
+	<-c.written
+	c.ping.stop()
+	c.over.run()
+	c.s.end(c)
+}
+
+// readAll takes PDUs in until the connection ends.
+func (c *connection) readAll() error {
+	var h pdu.BHS
+	for {
+		if _, err := c.reader.ReadHeader(&h); err != nil {
+			return err
+		}
+		if err := c.receive(&h); err != nil {
+			return err
+		}
+		c.over.run()
+	}
+}
+
+// receive works one PDU off. Its data segment, if any, is still to be read; what the handler leaves is skipped.
+func (c *connection) receive(h *pdu.BHS) error {
+	switch h.Opcode() {
+	case pdu.OpDataIn:
+		return c.receiveDataIn(h)
+	case pdu.OpSCSIResponse:
+		return c.receiveResponse(h)
+	case pdu.OpR2T:
+		return c.receiveR2T(h)
+	case pdu.OpNOPIn:
+		return c.receiveNOPIn(h)
+	case pdu.OpTaskManagementResponse:
+		return c.receiveTaskManagement(h)
+	case pdu.OpTextResponse:
+		return c.receiveText(h)
+	case pdu.OpLogoutResponse:
+		return c.receiveLogout(h)
+	case pdu.OpAsyncMessage:
+		return c.receiveAsync(h)
+	case pdu.OpReject:
+		return c.receiveReject(h)
+	}
+	return &ProtocolError{
+		Opcode: h.Opcode(), Field: "Opcode", Got: h.Opcode().String(),
+		Want: "a PDU of a target in full feature phase", Clause: "RFC 7143, Section 11.2.1.2",
+	}
+}
+
+// fail ends the connection; the first cause counts. It does not wait.
+func (c *connection) fail(cause error) {
+	c.s.mu.Lock()
+	first := c.broken == nil
+	if first {
+		c.broken, c.brokenAt = cause, time.Now()
+		c.wake.Broadcast()
+	}
+	c.s.mu.Unlock()
+	if first {
+		_ = c.nc.Close() // Nothing more is wanted of it, and the cause is known.
+	}
+}
+
+// note takes in the numbers that every PDU of a target carries. The mutex is held.
+func (c *connection) note(expCmdSN, maxCmdSN uint32) {
+	c.heard = time.Now()
+	c.s.window.update(expCmdSN, maxCmdSN)
+	c.s.pump()
+}
+
+// numbered takes in the StatSN of a PDU that advances it. It reports false for a repetition, which is to be ignored. A gap is an error:
+// without error recovery the session has to be begun anew. The mutex is held.
+func (c *connection) numbered(op pdu.Opcode, statSN uint32) (bool, error) {
+	switch {
+	case statSN == c.expStatSN:
+		c.expStatSN++
+		return true, nil
+	case iscsi.SNLess(statSN, c.expStatSN):
+		return false, nil
+	}
+	return false, wrongNumber(op, "StatSN", statSN, c.expStatSN, "RFC 7143, Section 4.2.2.2")
+}
+
+// segment reads the whole data segment into memory that is valid until the next call.
+func (c *connection) segment(h *pdu.BHS) ([]byte, error) {
+	n := h.DataSegmentLength()
+	if cap(c.scratch) < n {
+		c.scratch = make([]byte, n)
+	}
+	b := c.scratch[:n]
+	return b, c.reader.ReadData(b)
+}
+
+func wrongNumber[T uint32 | int](op pdu.Opcode, field string, got, want T, clause string) error {
+	return &ProtocolError{
+		Opcode: op, Field: field, Got: strconv.FormatInt(int64(got), 10), Want: strconv.FormatInt(int64(want), 10), Clause: clause,
+	}
+}
+
+func outOfRange(op pdu.Opcode, field string, offset uint32, length, limit int, clause string) error {
+	return &ProtocolError{
+		Opcode: op, Field: field, Got: fmt.Sprintf("%d bytes at %d", length, offset),
+		Want: fmt.Sprintf("at most %d bytes", limit), Clause: clause,
+	}
+}

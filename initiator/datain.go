@@ -1,0 +1,81 @@
+package initiator
+
+import "github.com/iscsispec/iscsispec/iscsi/pdu"
+
+// receiveDataIn reads data straight into the buffer of the request that it belongs to.
+func (c *connection) receiveDataIn(h *pdu.BHS) error {
+	var p pdu.DataIn
+	if err := p.DecodeBHS(h); err != nil {
+		return err
+	}
+	n := h.DataSegmentLength()
+	c.s.mu.Lock()
+	fresh, err := c.admitDataIn(&p)
+	t := c.s.tasks.find(p.ITT)
+	if err != nil || !fresh || t == nil || t.kind != taskSCSI || t.req == nil || t.answered || t.quit != nil {
+		if err == nil && fresh && t != nil && t.kind == taskSCSI && p.StatusPresent && t.req == nil {
+			c.s.retire(t) // Nobody waits for it any more.
+		}
+		c.s.mu.Unlock()
+		return err // The data, if any, is skipped.
+	}
+	if err := t.checkDataIn(&p, n, c.s); err != nil {
+		c.s.mu.Unlock()
+		return err
+	}
+	dst := t.req.Read[p.BufferOffset:][:n]
+	t.reading = true
+	c.s.mu.Unlock()
+
+	err = c.reader.ReadData(dst)
+
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	t.reading = false
+	if err != nil {
+		return err
+	}
+	t.received += n
+	if p.StatusPresent {
+		c.s.concludeOrQuit(t, p.Status, p.Overflow, p.Underflow, p.ResidualCount)
+	}
+	c.s.settle(t, &c.over)
+	return nil
+}
+
+// admitDataIn takes in the numbers of the PDU. The mutex is held.
+func (c *connection) admitDataIn(p *pdu.DataIn) (fresh bool, err error) {
+	fresh = true
+	if p.StatusPresent {
+		if !p.Final {
+			return false, &ProtocolError{Opcode: pdu.OpDataIn, Field: "F", Got: "0 with S=1", Want: "1", Clause: "RFC 7143, Section 11.7.3"}
+		}
+		fresh, err = c.numbered(pdu.OpDataIn, p.StatSN)
+	}
+	if err == nil {
+		c.note(p.ExpCmdSN, p.MaxCmdSN)
+	}
+	return fresh, err
+}
+
+// checkDataIn holds one Data-In against the task and what was negotiated, and counts it. The mutex is held.
+func (t *task) checkDataIn(p *pdu.DataIn, n int, s *Session) error {
+	if uint64(p.BufferOffset)+uint64(n) > uint64(len(t.req.Read)) {
+		return outOfRange(pdu.OpDataIn, "Buffer Offset", p.BufferOffset, n, len(t.req.Read), "RFC 7143, Section 11.7.4")
+	}
+	if p.DataSN != t.dataSN {
+		return wrongNumber(pdu.OpDataIn, "DataSN", p.DataSN, t.dataSN, "RFC 7143, Section 11.7.5")
+	}
+	if n > 0 && s.params.DataPDUInOrder && s.params.DataSequenceInOrder && int(p.BufferOffset) != t.received {
+		return wrongNumber(pdu.OpDataIn, "Buffer Offset", int(p.BufferOffset), t.received, "RFC 7143, Section 13.18")
+	}
+	if t.inBurst+n > s.params.MaxBurstLength {
+		return outOfRange(pdu.OpDataIn, "MaxBurstLength", p.BufferOffset, t.inBurst+n, s.params.MaxBurstLength, "RFC 7143, Section 13.13")
+	}
+	t.dataSN++
+	t.inBurst += n
+	if p.Final {
+		t.inBurst = 0
+	}
+	return nil
+}

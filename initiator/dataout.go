@@ -1,0 +1,74 @@
+package initiator
+
+import (
+	"fmt"
+
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
+)
+
+// sendData queues one sequence of Data-Out PDUs: length bytes of the task's data from offset on. The mutex is held.
+func (c *connection) sendData(t *task, ttt uint32, offset, length int) {
+	p := pdu.DataOut{ITT: t.itt, TTT: ttt, BufferOffset: uint32(offset)}
+	if ttt != pdu.ReservedTag {
+		p.LUN = t.lun
+	}
+	e := sendEntry{
+		data: t.req.Write[offset:][:length], owner: t,
+		chunk: max(1, c.s.params.PeerMaxRecvDataSegmentLength), answersR2T: ttt != pdu.ReservedTag,
+	}
+	p.EncodeBHS(&e.header)
+	c.send(e)
+}
+
+// receiveR2T queues the data that the target asks for (RFC 7143, Section 11.8).
+func (c *connection) receiveR2T(h *pdu.BHS) error {
+	var p pdu.R2T
+	if err := p.DecodeBHS(h); err != nil {
+		return err
+	}
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	c.note(p.ExpCmdSN, p.MaxCmdSN)
+	t := c.s.tasks.find(p.ITT)
+	if t == nil || t.kind != taskSCSI || t.req == nil || len(t.req.Write) == 0 || t.answered || t.quit != nil {
+		return nil
+	}
+	if c.s.phase >= phaseLeaving {
+		return nil // After the Logout Request no new data is promised.
+	}
+	if err := t.checkR2T(&p, c.s); err != nil {
+		return err
+	}
+	t.dataSN++
+	t.openR2Ts.Add(1)
+	t.solicited = max(t.solicited, int(p.BufferOffset)+int(p.DesiredDataTransferLength))
+	c.sendData(t, p.TTT, int(p.BufferOffset), int(p.DesiredDataTransferLength))
+	return nil
+}
+
+// checkR2T holds an R2T against the task and what was negotiated. The mutex is held.
+func (t *task) checkR2T(p *pdu.R2T, s *Session) error {
+	length := len(t.req.Write)
+	fault := func(field, got, want, section string) error {
+		return &ProtocolError{Opcode: pdu.OpR2T, Field: field, Got: got, Want: want, Clause: "RFC 7143, Section " + section}
+	}
+	switch {
+	case p.TTT == pdu.ReservedTag:
+		return fault("Target Transfer Tag", "0xffffffff", "another value", "11.8.5")
+	case p.LUN != t.lun:
+		return fault("LUN", fmt.Sprintf("%#016x", p.LUN), fmt.Sprintf("%#016x", t.lun), "11.8")
+	case p.R2TSN != t.dataSN:
+		return wrongNumber(pdu.OpR2T, "R2TSN", p.R2TSN, t.dataSN, "RFC 7143, Section 11.8.1")
+	case p.DesiredDataTransferLength == 0:
+		return fault("Desired Data Transfer Length", "0", "at least 1", "11.8.4")
+	case int64(p.DesiredDataTransferLength) > int64(s.params.MaxBurstLength):
+		return fault("Desired Data Transfer Length", fmt.Sprint(p.DesiredDataTransferLength), fmt.Sprintf("at most %d", s.params.MaxBurstLength), "11.8.4")
+	case uint64(p.BufferOffset)+uint64(p.DesiredDataTransferLength) > uint64(length):
+		return outOfRange(pdu.OpR2T, "Buffer Offset", p.BufferOffset, int(p.DesiredDataTransferLength), length, "RFC 7143, Section 11.8.4")
+	case int(t.openR2Ts.Load()) >= max(1, s.params.MaxOutstandingR2T):
+		return fault("R2T", fmt.Sprintf("%d outstanding", t.openR2Ts.Load()+1), fmt.Sprintf("at most %d", s.params.MaxOutstandingR2T), "13.17")
+	case s.params.DataSequenceInOrder && int(p.BufferOffset) != t.solicited:
+		return wrongNumber(pdu.OpR2T, "Buffer Offset", int(p.BufferOffset), t.solicited, "RFC 7143, Section 13.19")
+	}
+	return nil
+}

@@ -1,0 +1,15 @@
+package initiator
+
+// DiscoveryDeviations are faults in SendTargets (RFC 7143, Appendix C).
+type DiscoveryDeviations struct {
+	// FreshTagOnContinue asks for the rest of an answer under a new task tag.
+	FreshTagOnContinue bool
+	// ContinueOnTTT asks for more whenever the answer carries a target transfer tag, even if it is final.
+	ContinueOnTTT bool
+	// ZeroTTT begins a text exchange with TTT 0.
+	ZeroTTT bool
+	// MergeAddresses gives every target the addresses of all.
+	MergeAddresses bool
+	// NoSessionType leaves the SessionType out of the login.
+	NoSessionType bool
+}

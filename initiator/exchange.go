@@ -1,0 +1,76 @@
+package initiator
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// exchange is a request of the session's own that somebody waits for: ping, task management, text or logout.
+type exchange struct {
+	done  chan struct{} // Closed when the answer is there or will not come.
+	timer *time.Timer   // Ends the connection when no answer comes; nil for none.
+	err   error         // Why there is no answer.
+
+	response byte // Of task management and logout.
+	data     []byte
+	final    bool // Of a Text Response: the F bit.
+	partial  bool // Of a Text Response: the C bit.
+	ttt      uint32
+	lun      uint64
+
+	// Of task management: what it was sent for.
+	request TaskManagement
+	refITT  uint32
+	before  uint64 // Tasks submitted earlier than this are meant.
+}
+
+// finish hands the exchange to whoever waits.
+func (x *exchange) finish() {
+	if x.timer != nil {
+		x.timer.Stop()
+	}
+	close(x.done)
+}
+
+// open takes a slot for an exchange that has to be answered within limit; otherwise the connection ends with cause. The mutex is held.
+func (s *Session) open(kind taskKind, limit time.Duration, cause error) (*task, error) {
+	if s.phase == phaseOver || s.conn.broken != nil {
+		return nil, s.fate(s.conn)
+	}
+	t := s.tasks.add(kind, s.conn)
+	if t == nil {
+		return nil, fmt.Errorf("%d tasks are open: %w", maxTasks, ErrQueueFull)
+	}
+	s.order++
+	t.order = s.order
+	t.exchange = s.newExchange(limit, cause)
+	return t, nil
+}
+
+// newExchange makes an exchange; a limit of 0 or less is none.
+func (s *Session) newExchange(limit time.Duration, cause error) *exchange {
+	x := &exchange{done: make(chan struct{})}
+	if limit > 0 {
+		c := s.conn
+		x.timer = time.AfterFunc(limit, func() { c.fail(cause) })
+	}
+	return x
+}
+
+// answer closes the exchange of a task and frees its slot. The mutex is held.
+func (c *connection) answer(t *task) {
+	c.over.exchanges = append(c.over.exchanges, t.exchange)
+	t.exchange = nil
+	c.s.retire(t)
+}
+
+// wait waits for the answer.
+func (x *exchange) wait(ctx context.Context) error {
+	select {
+	case <-x.done:
+		return x.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

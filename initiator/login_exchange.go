@@ -1,0 +1,265 @@
+package initiator
+
+import (
+	"fmt"
+
+	"github.com/iscsispec/iscsispec/iscsi"
+	"github.com/iscsispec/iscsispec/iscsi/chap"
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
+	"github.com/iscsispec/iscsispec/iscsi/text"
+)
+
+const (
+	// loginRoundLimit bounds the Login Requests of one login.
+	loginRoundLimit = 128
+	// loginTextLimit is the longest data segment of a Login Request in bytes: the target has not said yet that it takes more.
+	loginTextLimit = 8192
+	// loginTag is the task tag of the login, which is over before any other task begins.
+	loginTag = 0xfffe
+	// firstCmdSN is the CmdSN of the login and of the first command after it.
+	firstCmdSN = 1
+)
+
+// loginExchange is the initiator's side of the login at one portal: a state machine without I/O. Its owner sends what first and next
+// return, one request for each response, until next returns no request.
+type loginExchange struct {
+	cfg  *LoginConfig
+	dev  *Deviations
+	hops int // Redirects that led here.
+
+	stage         pdu.Stage
+	negotiation   *text.Negotiation
+	answers       text.Assembler
+	chap          *chap.Initiator
+	authenticated bool
+
+	parts     [][]byte // What is still to be sent of the present text.
+	asked     pdu.LoginRequest
+	rounds    int
+	expStatSN uint32
+	tsih      uint16
+	window    commandWindow
+	held      text.Pairs // What the deviation LateNames keeps for the second request.
+	stray     text.Pairs // TargetAddress in a response that was no redirect.
+}
+
+// newLoginExchange prepares a login that hops redirects have led to. After redirects nothing of an earlier portal is left: the
+// whole login is begun anew.
+func newLoginExchange(cfg *LoginConfig, dev *Deviations, hops int) *loginExchange {
+	x := &loginExchange{cfg: cfg, dev: dev, hops: hops, stage: pdu.StageSecurity}
+	wants := cfg.wants(dev)
+	if dev.Redirect.CarryAuthentication && hops > 0 && cfg.CHAP != nil {
+		x.authenticated = true
+		for i := range wants {
+			if wants[i].Key == text.KeyAuthMethod {
+				wants[i].Offer = "CHAP,None"
+			}
+		}
+	}
+	x.negotiation = text.NewNegotiation(text.Initiator, cfg.Type, wants)
+	if cfg.SkipSecurityStage || dev.Redirect.ContinueStage && hops > 0 {
+		x.stage = pdu.StageOperational
+	}
+	x.negotiation.SetStage(negotiationStage(x.stage))
+	if dev.Redirect.ContinueStage && hops > 0 {
+		x.forgetNames()
+	}
+	return x
+}
+
+// forgetNames is part of the defect ContinueStage: what the old portal was told is not said again.
+func (x *loginExchange) forgetNames() {
+	var offers []text.Want
+	for _, o := range x.cfg.operational() {
+		offers = append(offers, text.Want{Key: o.Key, Offer: o.Value})
+	}
+	x.negotiation = text.NewNegotiation(text.Initiator, x.cfg.Type, offers)
+}
+
+func negotiationStage(s pdu.Stage) text.Stage {
+	if s == pdu.StageSecurity {
+		return text.SecurityNegotiation
+	}
+	return text.LoginOperationalNegotiation
+}
+
+// first returns the first request.
+func (x *loginExchange) first() *pdu.LoginRequest {
+	offers := x.negotiation.Offer()
+	if name, ok := offers.Get(text.KeyTargetName); ok && x.dev.Login.LateNames {
+		x.held.Add(text.KeyTargetName, name)
+		offers = offers.Without(text.KeyTargetName)
+	}
+	return x.say(offers)
+}
+
+// say makes the next request out of pairs.
+func (x *loginExchange) say(pairs text.Pairs) *pdu.LoginRequest {
+	if x.rounds == 1 {
+		pairs = append(pairs, x.held...)
+	}
+	x.parts = text.Split(pairs, loginTextLimit)
+	return x.request()
+}
+
+// request makes a request out of the next part of the present text.
+func (x *loginExchange) request() *pdu.LoginRequest {
+	x.rounds++
+	part := x.parts[0]
+	x.parts = x.parts[1:]
+	p := &x.asked
+	*p = pdu.LoginRequest{
+		Continue: len(x.parts) > 0, CSG: x.stage, ISID: x.cfg.ISID, TSIH: x.cfg.TSIH, ITT: loginTag, CID: x.cfg.CID,
+		CmdSN: firstCmdSN, ExpStatSN: x.expStatSN, Data: part,
+	}
+	if !p.Continue && x.ready() {
+		p.Transit, p.NSG = true, x.following()
+	}
+	if x.dev.Login.ReuseTSIH && x.cfg.Previous != nil {
+		p.TSIH = x.cfg.Previous.TSIH
+	}
+	if x.dev.Login.CountCID {
+		p.CID += uint16(x.rounds)
+	}
+	if x.dev.Login.ConstantExpStatSN {
+		p.ExpStatSN = 0
+	}
+	return p
+}
+
+// ready reports whether this side has nothing left to do in the present stage once the present text is out.
+func (x *loginExchange) ready() bool {
+	if x.stage == pdu.StageSecurity {
+		return x.cfg.CHAP == nil || x.authenticated || x.chap != nil && x.proved()
+	}
+	return !x.negotiation.Unoffered()
+}
+
+// following is the stage after the present one.
+func (x *loginExchange) following() pdu.Stage {
+	if x.stage == pdu.StageSecurity {
+		return pdu.StageOperational
+	}
+	return pdu.StageFullFeature
+}
+
+// next takes a response in and returns the next request, or nil when the login is complete. Errors are *LoginError without portal, or
+// *moved.
+func (x *loginExchange) next(p *pdu.LoginResponse) (*pdu.LoginRequest, error) {
+	if err := x.checkStatus(p); err != nil {
+		return nil, err
+	}
+	if err := x.checkHeader(p); err != nil {
+		return nil, err
+	}
+	if x.rounds >= loginRoundLimit {
+		return nil, x.fault("an end", fmt.Sprintf("%d responses", x.rounds), "RFC 7143, Section 6.3")
+	}
+	if len(x.parts) > 0 {
+		if len(p.Data) > 0 {
+			return nil, x.fault("no keys before the end of this side's text", fmt.Sprintf("%d bytes", len(p.Data)), "RFC 7143, Section 6.2")
+		}
+		return x.request(), nil
+	}
+	pairs, complete, err := x.answers.Add(p.Data, p.Continue)
+	if err != nil {
+		return nil, x.failure(err)
+	}
+	if !complete {
+		return x.say(nil), nil
+	}
+	reply, err := x.take(pairs)
+	if err != nil {
+		return nil, err
+	}
+	if p.Transit || x.dev.Login.OwnTransit && x.asked.Transit {
+		return x.transit(p, reply)
+	}
+	return x.say(append(reply, x.negotiation.Offer()...)), nil
+}
+
+// take takes the keys of one whole text in and returns what they call for.
+func (x *loginExchange) take(pairs text.Pairs) (text.Pairs, error) {
+	if _, found := pairs.Get(text.KeyTargetAddress); found {
+		x.stray = pairs
+	}
+	security, others := text.CutSecurity(pairs)
+	reply, err := x.negotiation.Receive(others)
+	if err != nil {
+		return nil, x.failure(err)
+	}
+	proof, err := x.authenticate(security)
+	if err != nil {
+		return nil, err
+	}
+	return append(reply, proof...), nil
+}
+
+// transit enters the next stage, as both sides have agreed.
+func (x *loginExchange) transit(p *pdu.LoginResponse, reply text.Pairs) (*pdu.LoginRequest, error) {
+	if len(reply) > 0 {
+		return nil, x.fault("no keys that call for an answer together with T=1", reply[0].Key, "RFC 7143, Section 6.3")
+	}
+	if x.stage == pdu.StageSecurity {
+		if x.cfg.CHAP != nil && !x.authenticated {
+			return nil, x.unproved("T=1 before that")
+		}
+		x.stage = pdu.StageOperational
+		x.negotiation.SetStage(text.LoginOperationalNegotiation)
+		return x.say(x.negotiation.Offer()), nil
+	}
+	if err := x.negotiation.Check(); err != nil {
+		return nil, x.failure(err)
+	}
+	if p.TSIH == 0 {
+		return nil, x.fault("a TSIH other than 0 in the final response", "0", "RFC 7143, Section 11.13.3")
+	}
+	x.tsih = p.TSIH
+	next := uint32(firstCmdSN)
+	if x.dev.Login.CommandAfterLogin {
+		next++
+	}
+	x.window = newWindow(next, p.ExpCmdSN, p.MaxCmdSN)
+	return nil, nil
+}
+
+// checkStatus looks at the status before anything else: a login that is refused is refused, whatever the other fields say.
+func (x *loginExchange) checkStatus(p *pdu.LoginResponse) error {
+	status := iscsi.Status(p.Status())
+	if x.dev.Redirect.OnlyFirstResponse && x.rounds > 1 || x.dev.Login.IgnoreStatus && p.Transit {
+		return nil
+	}
+	switch status.Class() {
+	case iscsi.ClassSuccess:
+		return nil
+	case iscsi.ClassRedirection:
+		known := status == iscsi.StatusMovedTemporarily || status == iscsi.StatusMovedPermanently
+		if x.dev.Redirect.UnknownDetailSucceeds && !known {
+			return nil
+		}
+		if x.dev.Redirect.Fatal || x.dev.Redirect.PermanentFatal && status == iscsi.StatusMovedPermanently {
+			break
+		}
+		pairs, _ := text.Parse(p.Data) // What can be read of it decides.
+		return &moved{status: status, addresses: pairs.Values(text.KeyTargetAddress)}
+	}
+	return &LoginError{Stage: x.stageName(), Status: status}
+}
+
+// stageName is the present stage for errors.
+func (x *loginExchange) stageName() LoginStage {
+	if x.stage == pdu.StageSecurity {
+		return StageSecurity
+	}
+	return StageOperational
+}
+
+// fault says what the target did wrong.
+func (x *loginExchange) fault(expected, got, clause string) error {
+	return &LoginError{Stage: x.stageName(), Expected: expected, Got: got, Clause: clause}
+}
+
+// failure wraps a cause.
+func (x *loginExchange) failure(err error) error {
+	return &LoginError{Stage: x.stageName(), Err: err}
+}

@@ -1,0 +1,44 @@
+package initiator
+
+import (
+	"fmt"
+
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
+)
+
+// checkHeader holds the fields of a successful Login Response against what was asked (RFC 7143, Section 11.13).
+func (x *loginExchange) checkHeader(p *pdu.LoginResponse) error {
+	switch {
+	case p.ITT != loginTag:
+		return x.fault(fmt.Sprintf("Initiator Task Tag %#x", loginTag), fmt.Sprintf("%#x", p.ITT), "RFC 7143, Section 11.2.1.8")
+	case p.ISID != x.asked.ISID:
+		return x.fault(fmt.Sprintf("ISID %x", x.asked.ISID), fmt.Sprintf("%x", p.ISID), "RFC 7143, Section 11.13")
+	case p.VersionActive != x.asked.VersionMax:
+		return x.fault("active version 0", fmt.Sprint(p.VersionActive), "RFC 7143, Section 11.13.2")
+	case x.rounds > 1 && p.StatSN != x.expStatSN:
+		return x.fault(fmt.Sprintf("StatSN %d", x.expStatSN), fmt.Sprint(p.StatSN), "RFC 7143, Section 11.13.4")
+	}
+	x.expStatSN = p.StatSN + 1
+	if x.dev.Login.IgnoreStage {
+		return nil
+	}
+	return x.checkStages(p)
+}
+
+// checkStages holds T, C, CSG and NSG against what was asked (RFC 7143, Sections 6.3 and 11.13.6).
+func (x *loginExchange) checkStages(p *pdu.LoginResponse) error {
+	const clause = "RFC 7143, Section 6.3"
+	switch {
+	case p.CSG != x.stage:
+		return x.fault("CSG "+x.stage.String(), p.CSG.String(), "RFC 7143, Section 11.13.6")
+	case !p.Transit:
+		return nil
+	case p.Continue:
+		return x.fault("T and C not both 1", "both 1", "RFC 7143, Section 11.13.1")
+	case !x.asked.Transit && !x.dev.Login.TrustTransit:
+		return x.fault("T=0, as in the request", "T=1", clause)
+	case p.NSG != x.following():
+		return x.fault("NSG "+x.following().String(), p.NSG.String(), "RFC 7143, Section 11.13.6")
+	}
+	return nil
+}

@@ -1,0 +1,114 @@
+package initiator
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
+)
+
+// LogoutError says that the target answered a Logout Request with something else than success. The session is over all the same.
+type LogoutError struct{ Response pdu.LogoutResponseCode }
+
+// Error names the response.
+func (e *LogoutError) Error() string { return fmt.Sprintf("logout response %v", e.Response) }
+
+// Logout closes the session in order: what waits unsent is completed with ErrLoggedOut at once, a Logout Request is sent, what the target
+// completes before its Logout Response counts, and what is left is completed with ErrLoggedOut (RFC 7143, Section 11.14). When Logout returns,
+// the session is over, whatever the error: *LogoutError, ErrTimeout after LoginConfig.LogoutTimeout, the context's, or
+// ErrTransportLost if the connection was lost before.
+func (s *Session) Logout(ctx context.Context) error {
+	s.mu.Lock()
+	if s.phase == phaseOver || s.conn.broken != nil {
+		err := s.fate(s.conn)
+		s.mu.Unlock()
+		<-s.ended
+		return err
+	}
+	s.notice.byUser, s.notice.planned = true, true
+	x, err := s.leave(fmt.Errorf("logout %w", ErrTimeout))
+	for r := s.waiting.first; r != nil && !s.dev.Logout.CommandsAfterLogout; r = s.waiting.first {
+		s.waiting.remove(r)
+		r.Err = ErrLoggedOut
+		s.decided().add(r)
+	}
+	s.pump()
+	s.mu.Unlock()
+	if err == nil {
+		err = x.wait(ctx)
+	}
+	s.conn.fail(ErrLoggedOut)
+	<-s.ended
+	return s.logoutResult(x, err)
+}
+
+// logoutResult turns what ended the wait into the error of Logout.
+func (s *Session) logoutResult(x *exchange, err error) error {
+	switch {
+	case s.dev.Logout.NoLogoutRequest:
+		return nil
+	case x != nil && x.err == nil && err == nil && x.response != byte(pdu.LogoutSuccess):
+		return &LogoutError{Response: pdu.LogoutResponseCode(x.response)}
+	case x != nil && x.err != nil:
+		return fmt.Errorf("logout: %w", s.conn.broken)
+	}
+	return err
+}
+
+// leave sends the Logout Request that closes the session. If no answer comes in time, the connection ends with cause. The mutex is held.
+func (s *Session) leave(cause error) (*exchange, error) {
+	if s.phase == phaseLeaving { // The target had asked for it, and the request is on its way.
+		for _, t := range s.tasks.inOrder() {
+			if t.kind == taskLogout {
+				return t.exchange, nil
+			}
+		}
+	}
+	t, err := s.open(taskLogout, s.cfg.LogoutTimeout, cause)
+	if err != nil {
+		return nil, err
+	}
+	s.phase = phaseLeaving
+	x := t.exchange
+	if s.dev.Logout.NoLogoutRequest {
+		c := s.conn
+		go c.fail(cause)
+		return x, nil
+	}
+	p := pdu.LogoutRequest{Immediate: true, Reason: pdu.LogoutCloseSession, ITT: t.itt, CmdSN: s.window.next}
+	var e sendEntry
+	p.EncodeBHS(&e.header)
+	s.conn.send(e)
+	return x, nil
+}
+
+// receiveLogout ends the connection: after a Logout Response nothing more is said on it.
+func (c *connection) receiveLogout(h *pdu.BHS) error {
+	var p pdu.LogoutResponse
+	if err := p.DecodeBHS(h); err != nil {
+		return err
+	}
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	fresh, err := c.numbered(pdu.OpLogoutResponse, p.StatSN)
+	if err != nil || !fresh {
+		return err
+	}
+	c.note(p.ExpCmdSN, p.MaxCmdSN)
+	t := c.s.tasks.find(p.ITT)
+	if t == nil || t.kind != taskLogout {
+		return nil
+	}
+	n := &c.s.notice
+	late := p.Response == pdu.LogoutRecoveryNotSupported || p.Response == pdu.LogoutCleanupFailed
+	if late && !c.s.dev.Logout.DefaultTime2Wait {
+		n.time2Wait, n.hasWait = time.Duration(p.Time2Wait)*time.Second, true
+	}
+	t.exchange.response = byte(p.Response)
+	c.answer(t)
+	if n.byUser {
+		return ErrLoggedOut
+	}
+	return ErrAsyncLogout
+}

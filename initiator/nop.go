@@ -1,0 +1,139 @@
+package initiator
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
+)
+
+// Ping sends a NOP-Out with data and returns what the target sends back, which the target may cut short. Data longer than
+// the target takes in one PDU is refused with ErrNotSupported, and so is a ping in a discovery session.
+// A target that does not answer within LoginConfig.AnswerTimeout loses the connection.
+func (s *Session) Ping(ctx context.Context, data []byte) ([]byte, error) {
+	s.mu.Lock()
+	if s.info.Type == DiscoverySession {
+		s.mu.Unlock()
+		return nil, fmt.Errorf("ping in a discovery session: %w", ErrNotSupported)
+	}
+	if limit := s.params.PeerMaxRecvDataSegmentLength; len(data) > limit {
+		s.mu.Unlock()
+		return nil, fmt.Errorf("ping of %d bytes, want at most %d: %w", len(data), limit, ErrNotSupported)
+	}
+	t, err := s.open(taskPing, s.cfg.AnswerTimeout, ErrPingTimeout)
+	if err != nil {
+		s.mu.Unlock()
+		return nil, err
+	}
+	x := t.exchange
+	s.conn.sendPing(t.itt, pdu.ReservedTag, 0, bytes.Clone(data))
+	s.mu.Unlock()
+	if err := x.wait(ctx); err != nil {
+		return nil, err
+	}
+	return x.data, nil
+}
+
+// sendPing queues a NOP-Out; being immediate it leaves CmdSN alone (RFC 7143, Section 11.18). The mutex is held.
+func (c *connection) sendPing(itt, ttt uint32, lun uint64, data []byte) {
+	e := sendEntry{data: data}
+	p := pdu.NOPOut{Immediate: true, LUN: lun, ITT: itt, TTT: ttt, CmdSN: c.s.window.next, Data: data}
+	p.EncodeBHS(&e.header)
+	c.send(e)
+}
+
+// receiveNOPIn takes an answer to a ping of ours, or answers one of the target's (RFC 7143, Section 11.19).
+func (c *connection) receiveNOPIn(h *pdu.BHS) error {
+	var p pdu.NOPIn
+	if err := p.DecodeBHS(h); err != nil {
+		return err
+	}
+	data, err := c.segment(h)
+	if err != nil {
+		return err
+	}
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	if p.ITT == pdu.ReservedTag {
+		c.note(p.ExpCmdSN, p.MaxCmdSN)
+		if p.TTT != pdu.ReservedTag && c.s.phase < phaseLeaving {
+			if c.s.dev.Session.ZeroLUNInPingAnswer {
+				p.LUN = 0
+			}
+			c.sendPing(pdu.ReservedTag, p.TTT, p.LUN, nil)
+		}
+		return nil
+	}
+	fresh, err := c.numbered(pdu.OpNOPIn, p.StatSN)
+	if err != nil || !fresh {
+		return err
+	}
+	c.note(p.ExpCmdSN, p.MaxCmdSN)
+	t := c.s.tasks.find(p.ITT)
+	if t == nil || t.kind != taskPing {
+		return nil
+	}
+	t.exchange.data = bytes.Clone(data)
+	c.answer(t)
+	return nil
+}
+
+// keepalive pings a target that has been silent for an interval, and gives the connection up when the silence goes on. It is
+// driven by one timer and guarded by the session's mutex.
+type keepalive struct {
+	timer   *time.Timer
+	pending bool
+	sent    time.Time
+}
+
+// start arms the timer, unless pings are switched off or not allowed in this session.
+func (k *keepalive) start(c *connection) {
+	if c.s.cfg.PingInterval <= 0 || c.s.info.Type == DiscoverySession {
+		return
+	}
+	k.timer = time.AfterFunc(c.s.cfg.PingInterval, c.tick)
+}
+
+func (k *keepalive) stop() {
+	if k.timer != nil {
+		k.timer.Stop()
+	}
+}
+
+// tick looks at how long the target has been silent, and says when to look again.
+func (c *connection) tick() {
+	c.s.mu.Lock()
+	again, dead := c.examine(time.Now())
+	if again > 0 && c.broken == nil {
+		c.ping.timer.Reset(again)
+	}
+	c.s.mu.Unlock()
+	if dead {
+		c.fail(ErrPingTimeout)
+	}
+}
+
+// examine pings if it is time to, and reports whether the target has to be given up. The mutex is held.
+func (c *connection) examine(now time.Time) (again time.Duration, dead bool) {
+	k, cfg := &c.ping, &c.s.cfg
+	if k.pending && c.heard.Before(k.sent) {
+		left := cfg.PingTimeout - now.Sub(k.sent)
+		if left <= 0 {
+			return cfg.PingInterval, !c.s.dev.Session.PingsNeverTimeOut
+		}
+		return left, false
+	}
+	k.pending = false
+	if left := cfg.PingInterval - now.Sub(c.heard); left > 0 {
+		return left, false
+	}
+	t, err := c.s.open(taskPing, 0, nil)
+	if err != nil {
+		return cfg.PingInterval, false
+	}
+	k.pending, k.sent = true, now
+	c.sendPing(t.itt, pdu.ReservedTag, 0, nil)
+	return cfg.PingTimeout, false
+}

@@ -1,0 +1,81 @@
+package initiator
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/iscsispec/iscsispec/iscsi/text"
+)
+
+// DefaultOffers returns the operational keys of a login of this type, in the order in which they are sent. The list is the caller's.
+// DefaultTime2Wait is offered as 0, so that the target decides it.
+func DefaultOffers(t SessionType) []Offer {
+	offers := []Offer{
+		{text.KeyHeaderDigest, "None"},
+		{text.KeyDataDigest, "None"},
+		{text.KeyMaxRecvDataSegmentLength, "262144"},
+	}
+	if t == DiscoverySession {
+		return offers
+	}
+	return append(offers,
+		Offer{text.KeyMaxConnections, "1"},
+		Offer{text.KeyErrorRecoveryLevel, "0"},
+		Offer{text.KeyInitialR2T, text.No},
+		Offer{text.KeyImmediateData, text.Yes},
+		Offer{text.KeyMaxBurstLength, "16776192"},
+		Offer{text.KeyFirstBurstLength, "262144"},
+		Offer{text.KeyMaxOutstandingR2T, "8"},
+		Offer{text.KeyDataPDUInOrder, text.Yes},
+		Offer{text.KeyDataSequenceInOrder, text.Yes},
+		Offer{text.KeyDefaultTime2Wait, "0"},
+		Offer{text.KeyDefaultTime2Retain, "0"},
+	)
+}
+
+// wants is the login's whole list: who is speaking, how it authenticates, and the operational offers.
+func (cfg *LoginConfig) wants(dev *Deviations) []text.Want {
+	wants := []text.Want{{Key: text.KeyInitiatorName, Offer: cfg.InitiatorName}}
+	if cfg.InitiatorAlias != "" {
+		wants = append(wants, text.Want{Key: text.KeyInitiatorAlias, Offer: cfg.InitiatorAlias})
+	}
+	if cfg.TargetName != "" {
+		wants = append(wants, text.Want{Key: text.KeyTargetName, Offer: cfg.TargetName})
+	}
+	if !dev.Discovery.NoSessionType {
+		wants = append(wants, text.Want{Key: text.KeySessionType, Offer: cfg.Type.String()})
+	}
+	wants = append(wants, text.Want{Key: text.KeyAuthMethod, Offer: cfg.authMethods()})
+	for _, o := range cfg.operational() {
+		wants = append(wants, text.Want{Key: o.Key, Offer: o.Value})
+	}
+	return wants
+}
+
+// authMethods is the offer of AuthMethod. Credentials are a policy: where there are some, nothing else is offered.
+func (cfg *LoginConfig) authMethods() string {
+	if cfg.CHAP != nil {
+		return "CHAP"
+	}
+	return "None"
+}
+
+// operational returns the offers with the preference lists of the digests put in their places.
+func (cfg *LoginConfig) operational() []Offer {
+	offers := slices.Clone(cfg.Offers)
+	for _, d := range []struct {
+		key  string
+		list []string
+	}{{text.KeyHeaderDigest, cfg.HeaderDigest}, {text.KeyDataDigest, cfg.DataDigest}} {
+		if len(d.list) == 0 {
+			continue
+		}
+		offer := Offer{d.key, strings.Join(d.list, ",")}
+		if i := slices.IndexFunc(offers, func(o Offer) bool { return o.Key == d.key }); i >= 0 {
+			offers[i] = offer
+		} else {
+			offers = append(offers, offer)
+		}
+	}
+	return offers
+}

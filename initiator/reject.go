@@ -1,0 +1,53 @@
+package initiator
+
+import "github.com/iscsispec/iscsispec/iscsi/pdu"
+
+// receiveReject pairs a Reject with the PDU that it is about, by the header that it returns (RFC 7143, Section 11.17).
+func (c *connection) receiveReject(h *pdu.BHS) error {
+	var p pdu.Reject
+	if err := p.DecodeBHS(h); err != nil {
+		return err
+	}
+	data, err := c.segment(h)
+	if err != nil {
+		return err
+	}
+	p.Data = data
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	fresh, err := c.numbered(pdu.OpReject, p.StatSN)
+	if err != nil || !fresh {
+		return err
+	}
+	c.note(p.ExpCmdSN, p.MaxCmdSN)
+	rejected, ok := p.Rejected()
+	if !ok {
+		return nil
+	}
+	t := c.s.tasks.find(rejected.ITT())
+	if t == nil {
+		return nil
+	}
+	return c.rejected(t, &rejected, p.Reason)
+}
+
+// rejected ends the task whose request was rejected. A rejected Data-Out ends nothing: the target ends the task with a status of its
+// own. A rejected command leaves a gap in the CmdSN order, which ABORT TASK plugs (RFC 7143, Section 7.3). The mutex is held.
+func (c *connection) rejected(t *task, h *pdu.BHS, reason pdu.RejectReason) error {
+	cause := &RejectError{Reason: reason, Opcode: h.Opcode()}
+	switch {
+	case h.Opcode() == pdu.OpSCSICommand && t.kind == taskSCSI:
+		t.stopped.Store(true)
+		if t.quit == nil && !t.answered {
+			t.quit = cause
+			c.s.abort(t)
+			c.s.settle(t, &c.over)
+		}
+	case t.exchange != nil && t.kind == taskLogout:
+		return cause
+	case t.exchange != nil && h.Opcode() != pdu.OpDataOut:
+		t.exchange.err = cause
+		c.answer(t)
+	}
+	return nil
+}

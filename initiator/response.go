@@ -1,0 +1,104 @@
+package initiator
+
+import (
+	"encoding/binary"
+
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
+)
+
+// receiveResponse ends a SCSI task (RFC 7143, Section 11.4).
+func (c *connection) receiveResponse(h *pdu.BHS) error {
+	var p pdu.SCSIResponse
+	if err := p.DecodeBHS(h); err != nil {
+		return err
+	}
+	data, err := c.segment(h)
+	if err != nil {
+		return err
+	}
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	fresh, err := c.numbered(pdu.OpSCSIResponse, p.StatSN)
+	if err != nil || !fresh {
+		return err
+	}
+	c.note(p.ExpCmdSN, p.MaxCmdSN)
+	t := c.s.tasks.find(p.ITT)
+	if t == nil || t.kind != taskSCSI || t.answered {
+		return nil // Late or foreign: its number counts, nothing else.
+	}
+	if t.req == nil {
+		c.s.retire(t)
+		return nil
+	}
+	return c.conclude(t, &p, data)
+}
+
+// conclude writes the outcome into the request. The mutex is held.
+func (c *connection) conclude(t *task, p *pdu.SCSIResponse, data []byte) error {
+	if p.Response != pdu.ResponseCompleted {
+		t.answered, t.req.Err = true, &TargetFailureError{Response: p.Response}
+		t.stopped.Store(true)
+		c.s.settle(t, &c.over)
+		return nil
+	}
+	if p.ExpDataSN != 0 && p.ExpDataSN != t.dataSN {
+		return wrongNumber(pdu.OpSCSIResponse, "ExpDataSN", p.ExpDataSN, t.dataSN, "RFC 7143, Section 11.4.8")
+	}
+	if err := t.takeSense(data); err != nil {
+		return err
+	}
+	c.s.concludeOrQuit(t, p.Status, p.Overflow, p.Underflow, p.ResidualCount)
+	c.s.settle(t, &c.over)
+	return nil
+}
+
+// concludeOrQuit stores the outcome, which is the requester's own reason if it has given up already. The mutex is held.
+func (s *Session) concludeOrQuit(t *task, status byte, overflow, underflow bool, residual uint32) {
+	if t.quit != nil {
+		t.answered, t.req.Err = true, t.quit
+		return
+	}
+	t.conclude(status, overflow, underflow, residual, s.dev)
+}
+
+// takeSense copies the sense data out of the data segment of a response (RFC 7143, Section 11.4.7.2).
+func (t *task) takeSense(data []byte) error {
+	if len(data) < 2 {
+		return nil
+	}
+	n := int(binary.BigEndian.Uint16(data))
+	if n > len(data)-2 {
+		return wrongNumber(pdu.OpSCSIResponse, "SenseLength", n, len(data)-2, "RFC 7143, Section 11.4.7")
+	}
+	t.req.Sense = append(t.req.Sense[:0], data[2:2+n]...)
+	return nil
+}
+
+// conclude stores status, residual and the number of bytes transferred. Success that leaves bytes unaccounted for becomes an
+// error, since the requester would take them for good.
+func (t *task) conclude(status byte, overflow, underflow bool, residual uint32, dev *Deviations) {
+	r := t.req
+	t.answered = true
+	t.stopped.Store(true)
+	r.Status, r.Overflow, r.Underflow = status, overflow, underflow
+	length, moved := len(r.Read), t.received
+	if len(r.Write) > 0 {
+		length, moved = len(r.Write), t.solicited
+	}
+	claimed := length
+	if overflow || underflow {
+		r.Residual = residual
+	}
+	if underflow {
+		claimed = max(0, length-int(min(residual, uint32(length))))
+	}
+	r.Transferred = min(moved, claimed)
+	if dev.Session.FullLengthOnUnderflow {
+		r.Transferred = length
+		return
+	}
+	if status == 0 && moved < claimed {
+		r.Err = &IncompleteError{Got: moved, Want: claimed}
+	}
+}

@@ -1,0 +1,172 @@
+package initiator
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
+)
+
+// Submit hands a request to the session and returns at once. Requests are sent in the order of submission, as far as the target's
+// command window is open; what does not fit waits. A request that cannot be sent at all is completed with an error like any other.
+func (s *Session) Submit(r *Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.task.phase != requestIdle {
+		panic("initiator: request submitted while under way")
+	}
+	r.begin()
+	if err := s.refuse(r); err != nil {
+		r.Err = err
+		s.decided().add(r)
+		return
+	}
+	r.task.phase = requestWaiting
+	s.waiting.push(r)
+	s.pump()
+}
+
+// Do submits a request and waits for its end; it returns r.Err. When ctx ends first, the request is given up as by Cancel with the
+// context's error, and Do returns as soon as the session has let go of the request's memory.
+func (s *Session) Do(ctx context.Context, r *Request) error {
+	if r.task.wake == nil {
+		r.task.wake = make(chan struct{}, 1)
+	}
+	r.task.waited = true
+	s.Submit(r)
+	select {
+	case <-r.task.wake:
+	case <-ctx.Done():
+		s.Cancel(r, context.Cause(ctx))
+		<-r.task.wake
+	}
+	return r.Err
+}
+
+// refuse tells why a request cannot be taken. The mutex is held.
+func (s *Session) refuse(r *Request) error {
+	switch {
+	case s.phase >= phaseLeaving && s.notice.byUser:
+		return ErrLoggedOut
+	case s.phase == phaseOver || s.conn.broken != nil:
+		return s.fate(s.conn)
+	case s.info.Type == DiscoverySession:
+		return fmt.Errorf("SCSI command in a discovery session: %w", ErrNotSupported)
+	case len(r.CDB) == 0 || len(r.CDB) > 16:
+		return fmt.Errorf("CDB of %d bytes, want 1 to 16: %w", len(r.CDB), ErrNotSupported)
+	case len(r.Read) > 0 && len(r.Write) > 0:
+		return fmt.Errorf("bidirectional command: %w", ErrNotSupported)
+	case uint64(len(r.Read)) > 0xffffffff || uint64(len(r.Write)) > 0xffffffff:
+		return fmt.Errorf("transfer of 4 GiB or more: %w", ErrNotSupported)
+	}
+	return nil
+}
+
+// pump sends what waits while the command window is open. The mutex is held.
+func (s *Session) pump() {
+	if s.waiting.first == nil || s.phase > phaseOpen && !(s.phase == phaseLeaving && s.dev.Logout.CommandsAfterLogout) || s.conn.broken != nil {
+		return
+	}
+	for r := s.waiting.first; r != nil; r = s.waiting.first {
+		if !s.window.open() && !s.dev.Session.IgnoreWindow {
+			return
+		}
+		t := s.tasks.add(taskSCSI, s.conn)
+		if t == nil {
+			return
+		}
+		s.waiting.remove(r)
+		s.issue(t, r)
+	}
+}
+
+// issue sends one SCSI command with the unsolicited data that goes with it (RFC 7143, Section 11.3). The mutex is held.
+func (s *Session) issue(t *task, r *Request) {
+	r.task.phase, r.task.task, r.Sent = requestSent, t, true
+	s.order++
+	t.req, t.lun, t.order, t.cmdSN = r, r.LUN, s.order, s.window.take()
+	immediate, unsolicited := s.firstBurst(len(r.Write))
+	t.solicited = immediate + unsolicited
+	command := pdu.SCSICommand{
+		Final: unsolicited == 0, Read: len(r.Read) > 0, Write: len(r.Write) > 0, Attr: r.Attr, LUN: r.LUN, ITT: t.itt,
+		ExpectedDataTransferLength: uint32(len(r.Read) + len(r.Write)), CmdSN: t.cmdSN, Data: r.Write[:immediate],
+	}
+	copy(command.CDB[:], r.CDB)
+	e := sendEntry{data: r.Write[:immediate]}
+	if immediate > 0 {
+		e.owner = t
+	}
+	command.EncodeBHS(&e.header)
+	t.conn.send(e)
+	if unsolicited > 0 {
+		t.conn.sendData(t, pdu.ReservedTag, immediate, unsolicited)
+	}
+}
+
+// firstBurst tells how much of n bytes to write goes out with the command and how much after it without being asked for
+// (RFC 7143, Sections 13.10, 13.11 and 13.14).
+func (s *Session) firstBurst(n int) (immediate, unsolicited int) {
+	burst := min(n, s.params.FirstBurstLength)
+	if s.params.ImmediateData {
+		immediate = min(burst, s.params.PeerMaxRecvDataSegmentLength)
+	}
+	if !s.params.InitialR2T || s.dev.Session.UnsolicitedDespiteInitialR2T {
+		unsolicited = burst - immediate
+	}
+	return immediate, unsolicited
+}
+
+// settle completes a task whose outcome is known, or whose requester gave up, once its memory is free. The mutex is held.
+func (s *Session) settle(t *task, over *completions) {
+	if t.kind != taskSCSI || t.req == nil || t.reading || t.outRefs > 0 {
+		return
+	}
+	r := t.req
+	switch {
+	case t.answered:
+		s.retire(t)
+	case t.quit != nil:
+		r.Err = t.quit
+		t.req = nil // The slot stays taken until the target has answered.
+	default:
+		return
+	}
+	over.add(r)
+}
+
+// retire frees a slot and lets go on what waited for it. The mutex is held.
+func (s *Session) retire(t *task) {
+	s.tasks.retire(t, s.dev.Session.EarlyTaskTag)
+	if s.phase == phaseOpen {
+		s.pump()
+	} else {
+		s.drained()
+	}
+}
+
+// Cancel gives a request up: it is completed with err, unless it is over already, as soon as the session has let go of its memory.
+// If the target has it, ABORT TASK is sent. Cancel reports whether the request was still under way.
+func (s *Session) Cancel(r *Request, err error) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch r.task.phase {
+	case requestWaiting:
+		s.waiting.remove(r)
+		r.Err = err
+		s.decided().add(r)
+		return true
+	case requestSent:
+		t := r.task.task
+		if t.answered || t.quit != nil {
+			return false
+		}
+		t.quit = err
+		t.stopped.Store(true)
+		s.abort(t)
+		if !t.busy() {
+			s.settle(t, s.decided())
+		}
+		return true
+	}
+	return false
+}

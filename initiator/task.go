@@ -1,0 +1,120 @@
+package initiator
+
+import (
+	"cmp"
+	"slices"
+	"sync/atomic"
+)
+
+// taskKind says what a task slot is used for.
+type taskKind byte
+
+const (
+	taskFree taskKind = iota
+	taskSCSI
+	taskPing
+	taskManagement
+	taskText
+	taskLogout
+)
+
+// reservedTag is the value of a task tag that stands for none.
+const reservedTag = 0xffffffff
+
+// maxTasks bounds the tasks of one session; what is beyond waits like for the command window.
+const maxTasks = 4096
+
+// task is one slot of the task table. Slots are allocated once and used again, each time under another tag, so that a
+// late PDU for a retired task never finds a live one. All fields belong to the session's mutex unless said otherwise.
+type task struct {
+	itt   uint32
+	kind  taskKind
+	conn  *connection // The connection that the task is allegiant to.
+	cmdSN uint32
+	order uint64 // Position in the order of submission.
+	lun   uint64
+
+	req      *Request  // taskSCSI; nil once the requester has been answered.
+	exchange *exchange // All other kinds.
+
+	received  int    // Data-In bytes that arrived.
+	inBurst   int    // Data-In bytes since the last F bit.
+	dataSN    uint32 // Next DataSN or R2TSN expected.
+	solicited int    // Where the next R2T begins if sequences come in order.
+	reading   bool   // The reader is filling req.Read right now.
+	outRefs   int    // Entries of the write queue that refer to req.Write.
+	answered  bool   // The outcome is in req.
+	quit      error  // Why the requester gave up before there was an outcome.
+
+	// openR2Ts counts the R2Ts whose data has not all been handed to the connection. The writer counts down before the last
+	// bytes leave, so that the target's next R2T never looks like one too many.
+	openR2Ts atomic.Int32
+	// stopped tells the writer to send no more data of this task.
+	stopped atomic.Bool
+}
+
+// busy reports whether the memory of the requester is in use by the reader or the writer.
+func (t *task) busy() bool { return t.reading || t.outRefs > 0 }
+
+// taskTable finds tasks by Initiator Task Tag: the low 16 bits are the slot, the high 16 count its uses.
+type taskTable struct {
+	slots []*task
+	free  []*task
+	live  int
+}
+
+// add takes a free slot, or returns nil when all are in use.
+func (tt *taskTable) add(kind taskKind, c *connection) *task {
+	var t *task
+	switch {
+	case len(tt.free) > 0:
+		t = tt.free[len(tt.free)-1]
+		tt.free = tt.free[:len(tt.free)-1]
+	case len(tt.slots) < maxTasks:
+		t = &task{itt: uint32(len(tt.slots))}
+		tt.slots = append(tt.slots, t)
+	default:
+		return nil
+	}
+	t.kind, t.conn = kind, c
+	tt.live++
+	return t
+}
+
+// find returns the live task with this tag, or nil.
+func (tt *taskTable) find(itt uint32) *task {
+	slot := int(itt & 0xffff)
+	if slot >= len(tt.slots) {
+		return nil
+	}
+	if t := tt.slots[slot]; t.itt == itt && t.kind != taskFree {
+		return t
+	}
+	return nil
+}
+
+// retire frees the slot and gives it its next tag, or with sameTag the same again.
+func (tt *taskTable) retire(t *task, sameTag bool) {
+	if t.kind == taskFree {
+		panic("initiator: task retired twice")
+	}
+	next := t.itt
+	if !sameTag {
+		next += 1 << 16
+	}
+	*t = task{itt: next}
+	tt.free = append(tt.free, t)
+	tt.live--
+}
+
+// inOrder returns the live tasks in the order of their submission.
+func (tt *taskTable) inOrder() []*task {
+	live := make([]*task, 0, tt.live)
+	for _, t := range tt.slots {
+		if t.kind != taskFree {
+			live = append(live, t)
+		}
+	}
+	slices.SortFunc(live, func(a, b *task) int { return cmp.Compare(a.order, b.order) })
+	return live
+}

@@ -1,0 +1,128 @@
+package initiator
+
+import (
+	"encoding/binary"
+	"net"
+
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
+)
+
+const (
+	// wireFlatBytes is the size of the buffer for headers and for data that is copied.
+	wireFlatBytes = 64 << 10
+	// wireCopyBytes is the largest data segment that is copied beside its header rather than written from where it lies.
+	wireCopyBytes = 2 << 10
+	// wireFlushBytes and wireFlushParts bound one vectored write.
+	wireFlushBytes = 1 << 20
+	wireFlushParts = 512
+)
+
+// wireWriter puts PDUs on a connection with as few writes as it can. On TCP, large data goes out by a vectored write from the
+// requester's memory; on any other connection all is copied into one buffer, since each piece would be a write of its own.
+type wireWriter struct {
+	nc      net.Conn
+	vector  bool
+	digests pdu.Digests
+
+	flat  []byte // Headers, copied data, pads and digests.
+	mark  int    // Start of what is not in parts yet.
+	parts [][]byte
+	out   net.Buffers // What is being written; WriteTo consumes it.
+	size  int
+}
+
+func newWireWriter(nc net.Conn, d pdu.Digests) *wireWriter {
+	_, vector := nc.(*net.TCPConn)
+	return &wireWriter{nc: nc, vector: vector, digests: d, flat: make([]byte, 0, wireFlatBytes)}
+}
+
+// write writes all entries, stamped with expStatSN.
+func (w *wireWriter) write(batch []sendEntry, expStatSN uint32) error {
+	for i := range batch {
+		e := &batch[i]
+		binary.BigEndian.PutUint32(e.header[28:], expStatSN)
+		var err error
+		if e.chunk > 0 {
+			err = w.sequence(e)
+		} else {
+			err = w.pdu(&e.header, e.data)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return w.flush()
+}
+
+// sequence cuts a Data-Out sequence into PDUs (RFC 7143, Section 11.7). It stops when the task no longer wants its data sent.
+func (w *wireWriter) sequence(e *sendEntry) error {
+	h := &e.header
+	offset := binary.BigEndian.Uint32(h[40:])
+	for sn, data := uint32(0), e.data; len(data) > 0; sn++ {
+		if e.owner.stopped.Load() {
+			return nil
+		}
+		n := min(e.chunk, len(data))
+		last := n == len(data)
+		if last && e.answersR2T {
+			e.owner.openR2Ts.Add(-1)
+		}
+		h.SetFinal(last)
+		h.SetDataSegmentLength(n)
+		binary.BigEndian.PutUint32(h[36:], sn)
+		binary.BigEndian.PutUint32(h[40:], offset)
+		if err := w.pdu(h, data[:n]); err != nil {
+			return err
+		}
+		data, offset = data[n:], offset+uint32(n)
+	}
+	return nil
+}
+
+// zeroPad is what pads a data segment to whole words.
+var zeroPad [3]byte
+
+// pdu adds one PDU to what is to be written. The data must stay unchanged until flush.
+func (w *wireWriter) pdu(h *pdu.BHS, data []byte) error {
+	if len(w.flat)+len(h)+wireCopyBytes+16 > cap(w.flat) || w.size > wireFlushBytes || len(w.parts) > wireFlushParts {
+		if err := w.flush(); err != nil {
+			return err
+		}
+	}
+	w.flat = append(w.flat, h[:]...)
+	if w.digests.Header {
+		w.flat = binary.LittleEndian.AppendUint32(w.flat, pdu.Checksum(h[:]))
+	}
+	if len(data) == 0 {
+		return nil
+	}
+	if w.vector && len(data) > wireCopyBytes {
+		w.parts = append(w.parts, w.flat[w.mark:], data)
+		w.mark = len(w.flat)
+	} else {
+		w.flat = append(w.flat, data...)
+	}
+	w.size += len(data)
+	pad := zeroPad[:-len(data)&3]
+	w.flat = append(w.flat, pad...)
+	if w.digests.Data {
+		w.flat = binary.LittleEndian.AppendUint32(w.flat, pdu.Checksum(data, pad))
+	}
+	return nil
+}
+
+// flush writes all that was added.
+func (w *wireWriter) flush() error {
+	var err error
+	switch {
+	case len(w.parts) > 0:
+		w.parts = append(w.parts, w.flat[w.mark:])
+		w.out = w.parts
+		_, err = w.out.WriteTo(w.nc)
+		clear(w.parts)
+	case len(w.flat) > 0:
+		_, err = w.nc.Write(w.flat)
+	}
+	w.flat, w.parts, w.mark, w.size = w.flat[:0], w.parts[:0], 0, 0
+	return err
+}
