@@ -28,8 +28,8 @@ func PDUOf(f *pdu.Frame, maxData int) *PDU {
 	if len(f.Data) == 0 {
 		p.Data = nil
 	}
-	if len(f.Pad) != len(rightPad(len(f.Data))) || bytes.Trim(f.Pad, "\x00") != nil && len(bytes.Trim(f.Pad, "\x00")) > 0 {
-		p.Pad = f.Pad
+	if !bytes.Equal(f.Pad, rightPad(len(f.Data))) {
+		p.Pad = append([]byte{}, f.Pad...) // not nil, even when padding is missing
 	}
 	if len(f.Data) > maxData {
 		p.Data, p.Cut = append([]byte(nil), f.Data[:maxData]...), len(f.Data)-maxData
