@@ -1,0 +1,282 @@
+package simtarget
+
+import (
+	"time"
+
+	"github.com/iscsispec/iscsispec/iscsi"
+)
+
+// Profile describes an array as data: what it has and how it behaves. NewProfile gives every field its default, and a YAML file overrides
+// what it names. A Profile that an Array was made from is copied: changing it later changes nothing.
+type Profile struct {
+	// Name is the profile's name, lower-case letters, digits and hyphens.
+	Name string `yaml:"name"`
+	// Description says in a sentence or two what kind of array it is.
+	Description string `yaml:"description"`
+	// Portals are where the array listens, at least one.
+	Portals []Portal `yaml:"portals"`
+	// Targets are the array's target nodes, at least one.
+	Targets []Target `yaml:"targets"`
+	// Login, Session, Data and Failover are the knobs, grouped by when they matter.
+	Login    LoginPolicy    `yaml:"login"`
+	Session  SessionPolicy  `yaml:"session"`
+	Data     DataPolicy     `yaml:"data"`
+	Failover FailoverPolicy `yaml:"failover"`
+}
+
+// Portal is a network portal (RFC 7143, Section 4.4.1).
+type Portal struct {
+	// Name is what the rest of the profile and Actions call it.
+	Name string `yaml:"name"`
+	// Address is the virtual address, "ip:port". Where the listener says that it listens elsewhere, that address is told to initiators.
+	Address string `yaml:"address"`
+	// Tag is the portal group tag, 0 to 65535.
+	Tag uint16 `yaml:"tag"`
+	// Hidden leaves the portal out of SendTargets: initiators find it by a redirect, or are told by their administrator.
+	Hidden bool `yaml:"hidden,omitempty"`
+	// Advertised, when set, is the address that SendTargets and redirects give instead of the real one: a DNS name, or an address
+	// without a port.
+	Advertised string `yaml:"advertised,omitempty"`
+	// Down makes the portal start out of service.
+	Down bool `yaml:"down,omitempty"`
+}
+
+// Target is a target node with its logical units.
+type Target struct {
+	// Name is the iSCSI name.
+	Name string `yaml:"name"`
+	// Alias is sent as TargetAlias; empty sends none.
+	Alias string `yaml:"alias,omitempty"`
+	// Portals are the names of the portals where the target can be logged in to; empty means all.
+	Portals []string `yaml:"portals,omitempty"`
+	// LUNs are its logical units.
+	LUNs []LUN `yaml:"luns"`
+}
+
+// LUN describes a logical unit in memory.
+type LUN struct {
+	// Number is 0 to 16383.
+	Number uint32 `yaml:"number"`
+	// Size is the capacity, such as 64MiB; a multiple of BlockSize.
+	Size Size `yaml:"size"`
+	// BlockSize is the logical block length in bytes; 0 means 512.
+	BlockSize int `yaml:"block_size,omitempty"`
+	// Serial is the unit serial number. Empty derives one from target name and number.
+	Serial string `yaml:"serial,omitempty"`
+	// Revision is the product revision level, at most four characters; empty means "0001".
+	Revision string `yaml:"revision,omitempty"`
+	// Sequential makes it a tape instead of a disk.
+	Sequential bool `yaml:"sequential,omitempty"`
+	// ReadOnly refuses writes.
+	ReadOnly bool `yaml:"read_only,omitempty"`
+	// Blank leaves the medium zeroed. Otherwise every block starts with the pattern of disk.Pattern.
+	Blank bool `yaml:"blank,omitempty"`
+}
+
+// LoginPolicy says how logins are answered.
+type LoginPolicy struct {
+	// Timeout is how long a connection may take from accept to full feature phase.
+	Timeout time.Duration `yaml:"timeout"`
+	// Delay is waited before each Login Response.
+	Delay time.Duration `yaml:"delay,omitempty"`
+	// OfferUnasked makes the array offer its own limits for keys that the initiator left out and whose default is beyond the limit.
+	OfferUnasked bool `yaml:"offer_unasked"`
+	// Allow lists the initiator names that may log in; empty lets everybody in. Others are refused with AllowStatus.
+	Allow []string `yaml:"allow,omitempty"`
+	// AllowStatus is the status for initiators that Allow does not list.
+	AllowStatus Status `yaml:"allow_status"`
+	// CHAP asks for authentication.
+	CHAP CHAPPolicy `yaml:"chap,omitempty"`
+	// Redirect sends logins elsewhere.
+	Redirect RedirectPolicy `yaml:"redirect,omitempty"`
+}
+
+// CHAPPolicy says who has to prove what (RFC 7143, Section 12.1.3). Profiles are no place for real secrets.
+type CHAPPolicy struct {
+	// Users are the names and secrets that initiators log in with. With none, no authentication is asked for.
+	Users []CHAPUser `yaml:"users,omitempty"`
+	// Own is what the array proves itself with in mutual authentication.
+	Own CHAPUser `yaml:"own,omitempty"`
+	// Optional takes AuthMethod=None as well.
+	Optional bool `yaml:"optional,omitempty"`
+	// OpenDiscovery lets Discovery sessions in without authentication.
+	OpenDiscovery bool `yaml:"open_discovery,omitempty"`
+	// OpenPortals are the names of portals that ask for no authentication.
+	OpenPortals []string `yaml:"open_portals,omitempty"`
+	// Algorithms are the CHAP algorithms taken, by number; empty means 5, 6, 7 and 8.
+	Algorithms []int `yaml:"algorithms,omitempty"`
+}
+
+// CHAPUser is a CHAP name and its secret.
+type CHAPUser struct {
+	Name   string `yaml:"name"`
+	Secret string `yaml:"secret"`
+}
+
+// RedirectMode says which status a redirect has.
+type RedirectMode string
+
+// The modes.
+const (
+	RedirectNone      RedirectMode = "none"
+	RedirectTemporary RedirectMode = "temporary" // status 0x0101
+	RedirectPermanent RedirectMode = "permanent" // status 0x0102
+)
+
+// Pick says how the destination of a redirect is chosen.
+type Pick string
+
+// The choices.
+const (
+	PickRoundRobin    Pick = "round-robin"
+	PickFixed         Pick = "fixed"          // the first destination that is in service
+	PickLeastSessions Pick = "least-sessions" // ties go to the earlier one in the list
+	PickSticky        Pick = "sticky"         // by initiator name and ISID
+)
+
+// RedirectPolicy says which logins are sent on to another portal (RFC 7143, Section 11.13.5).
+type RedirectPolicy struct {
+	// Mode is the kind of redirect; none and empty turn it off.
+	Mode RedirectMode `yaml:"mode,omitempty"`
+	// From are the names of the portals that redirect; empty means every portal that is not hidden.
+	From []string `yaml:"from,omitempty"`
+	// To are the names of the destinations; empty means every hidden portal. Destinations out of service are passed over; with none in
+	// service the login is served where it came.
+	To []string `yaml:"to,omitempty"`
+	// Pick chooses among the destinations; empty means round-robin.
+	Pick Pick `yaml:"pick,omitempty"`
+	// KeepFirst lets an initiator's first session to a target stay at the portal where it came; only further ones are redirected.
+	KeepFirst bool `yaml:"keep_first,omitempty"`
+	// AfterAuthentication redirects when the security stage is over instead of in the first response.
+	AfterAuthentication bool `yaml:"after_authentication,omitempty"`
+	// Discovery redirects Discovery sessions too.
+	Discovery bool `yaml:"discovery,omitempty"`
+	// WithTag appends the portal group tag to the address, which RFC 7143, Section 13.8 forbids and some arrays do.
+	WithTag bool `yaml:"with_tag,omitempty"`
+	// OmitPort leaves the port out where it is 3260.
+	OmitPort bool `yaml:"omit_port,omitempty"`
+}
+
+// Excess says what becomes of a login above a session limit: a status, or one of the other shapes that refusals are seen in.
+type Excess string
+
+// The shapes that are no status. A status is written as "0x0206".
+const (
+	ExcessFIN        Excess = "fin"         // close without a Login Response
+	ExcessRST        Excess = "rst"         // reset without a Login Response
+	ExcessKillOldest Excess = "kill-oldest" // accept, and end the oldest session that counts
+)
+
+// Identity says which login replaces which session.
+type Identity string
+
+// The identities.
+const (
+	IdentityNameISIDTag Identity = "name-isid-tag" // InitiatorName, ISID and portal group tag: RFC 7143, Section 6.3.5
+	IdentityNameISID    Identity = "name-isid"     // whatever the portal group
+	IdentityName        Identity = "name"          // a new session ends all others of the same InitiatorName at the target
+	IdentityAddress     Identity = "address"       // a new session ends all others of the same source IP address at the target
+)
+
+// Ending says how the array ends a TCP connection.
+type Ending string
+
+// The endings.
+const (
+	EndFIN    Ending = "fin"
+	EndRST    Ending = "rst"
+	EndAsync  Ending = "async"  // an Asynchronous Message announces the drop of the connection, then FIN
+	EndSilent Ending = "silent" // the session is forgotten, the connection stays open and is never answered
+)
+
+// SessionPolicy says how many sessions there may be and how they live.
+type SessionPolicy struct {
+	// MaxPerTarget, MaxPerInitiator and MaxTotal bound the Normal sessions of a target, of an initiator name at a target, and of the
+	// array; 0 means no limit of that kind. All sessions together, Discovery included, are bounded in any case by SessionsMax.
+	MaxPerTarget    int `yaml:"max_per_target,omitempty"`
+	MaxPerInitiator int `yaml:"max_per_initiator,omitempty"`
+	MaxTotal        int `yaml:"max_total,omitempty"`
+	// OnExcess says what becomes of a login above a limit.
+	OnExcess Excess `yaml:"on_excess"`
+	// ExcessDelay is waited before OnExcess is done.
+	ExcessDelay time.Duration `yaml:"excess_delay,omitempty"`
+	// ExcessCountsStale checks the limits before reinstatement, so that a session which the login would replace counts against it.
+	ExcessCountsStale bool `yaml:"excess_counts_stale,omitempty"`
+	// Identity says which session a login replaces.
+	Identity Identity `yaml:"identity"`
+	// Replaced says how the connections of a replaced session end.
+	Replaced Ending `yaml:"replaced"`
+	// CommandWindow is how many commands a session may have open: MaxCmdSN - ExpCmdSN + 1 when it is idle. 1 to 1024.
+	CommandWindow int `yaml:"command_window"`
+	// ImmediateCommands is how many immediate commands a session may have open; more are rejected with reason 0x06.
+	ImmediateCommands int `yaml:"immediate_commands"`
+	// FirstStatSN is the StatSN of a connection's first Login Response.
+	FirstStatSN uint32 `yaml:"first_stat_sn"`
+	// FirstTSIH is the session handle of the first session; later ones count up.
+	FirstTSIH uint16 `yaml:"first_tsih"`
+	// PingInterval sends a NOP-In on a connection that has been quiet for so long; 0 sends none.
+	PingInterval time.Duration `yaml:"ping_interval,omitempty"`
+	// PingTimeout ends a connection that leaves a ping unanswered for so long.
+	PingTimeout time.Duration `yaml:"ping_timeout"`
+}
+
+// DigestPolicy says what is answered to an offer of digests.
+type DigestPolicy string
+
+// The policies.
+const (
+	DigestNone    DigestPolicy = "none"    // only None is taken
+	DigestAllow   DigestPolicy = "allow"   // the initiator's order decides
+	DigestRequire DigestPolicy = "require" // a login that does not end with CRC32C is refused
+)
+
+// DataPolicy holds the array's side of the negotiation (RFC 7143, Section 13). Lengths are bytes.
+type DataPolicy struct {
+	HeaderDigest DigestPolicy `yaml:"header_digest"`
+	DataDigest   DigestPolicy `yaml:"data_digest"`
+	// DigestInDiscovery applies the two policies to Discovery sessions too; otherwise those have none.
+	DigestInDiscovery bool `yaml:"digest_in_discovery"`
+
+	MaxRecvDataSegmentLength int  `yaml:"max_recv_data_segment_length"`
+	MaxBurstLength           int  `yaml:"max_burst_length"`
+	FirstBurstLength         int  `yaml:"first_burst_length"`
+	InitialR2T               bool `yaml:"initial_r2t"`
+	ImmediateData            bool `yaml:"immediate_data"`
+	MaxOutstandingR2T        int  `yaml:"max_outstanding_r2t"`
+	// Time2Wait and Time2Retain are whole seconds.
+	Time2Wait   int `yaml:"time2wait"`
+	Time2Retain int `yaml:"time2retain"`
+	// StatusInDataIn sends GOOD status in the last Data-In instead of a SCSI Response of its own.
+	StatusInDataIn bool `yaml:"status_in_data_in"`
+	// UnitAttentionAtLogin greets every new session with POWER ON, RESET OR BUS DEVICE RESET on each logical unit.
+	UnitAttentionAtLogin bool `yaml:"unit_attention_at_login,omitempty"`
+}
+
+// FailoverPolicy says how the array behaves when it moves or ends sessions on its own account.
+type FailoverPolicy struct {
+	// LogoutWithin is Parameter3 of an Asynchronous Message that asks for logout, in whole seconds.
+	LogoutWithin time.Duration `yaml:"logout_within"`
+	// KeepAfterDeadline leaves the connection up when nobody logs out within that time.
+	KeepAfterDeadline bool `yaml:"keep_after_deadline,omitempty"`
+	// LogoutReplyDelay is waited before each Logout Response.
+	LogoutReplyDelay time.Duration `yaml:"logout_reply_delay,omitempty"`
+	// AfterRestart greets sessions after a restart with the unit attention POWER ON, RESET OR BUS DEVICE RESET.
+	AfterRestart bool `yaml:"unit_attention_after_restart"`
+}
+
+// NewProfile returns a profile with the defaults of all knobs and neither portals nor targets.
+func NewProfile() *Profile {
+	return &Profile{
+		Login: LoginPolicy{Timeout: 15 * time.Second, OfferUnasked: true, AllowStatus: Status(iscsi.StatusAuthorizationFailure)},
+		Session: SessionPolicy{
+			OnExcess: "0x0302", Identity: IdentityNameISIDTag, Replaced: EndFIN, CommandWindow: 32, ImmediateCommands: 8,
+			FirstStatSN: 0x1000, FirstTSIH: 0x0101, PingTimeout: 30 * time.Second,
+		},
+		Data: DataPolicy{
+			HeaderDigest: DigestAllow, DataDigest: DigestAllow, DigestInDiscovery: true, MaxRecvDataSegmentLength: 65536,
+			MaxBurstLength: 262144, FirstBurstLength: 65536, InitialR2T: true, ImmediateData: true, MaxOutstandingR2T: 1,
+			StatusInDataIn: true,
+		},
+		Failover: FailoverPolicy{LogoutWithin: 10 * time.Second, AfterRestart: true},
+	}
+}
