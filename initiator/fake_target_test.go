@@ -1,0 +1,427 @@
+package initiator
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/iscsispec/iscsispec/iscsi"
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
+	"github.com/iscsispec/iscsispec/iscsi/text"
+)
+
+const (
+	testInitiator = "iqn.2026-01.org.example:host"
+	testTarget    = "iqn.2026-01.org.example:disk"
+	portalA       = "192.0.2.1:3260"
+	portalB       = "192.0.2.2:3260"
+	fakeTSIH      = 0x0101
+	firstStatSN   = 0x1000
+)
+
+// fakeNetwork is a Dialer whose addresses are functions: each connection is served by the function of its address.
+type fakeNetwork struct {
+	t      testing.TB
+	mu     sync.Mutex
+	places map[string]func(*fakeEnd)
+	dialed []string
+}
+
+func newNetwork(t testing.TB) *fakeNetwork {
+	return &fakeNetwork{t: t, places: map[string]func(*fakeEnd){}}
+}
+
+// at sets who serves an address; it returns the network for chaining.
+func (n *fakeNetwork) at(address string, serve func(*fakeEnd)) *fakeNetwork {
+	n.places[address] = serve
+	return n
+}
+
+func (n *fakeNetwork) DialContext(_ context.Context, _, address string) (net.Conn, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.dialed = append(n.dialed, address)
+	serve := n.places[address]
+	if serve == nil {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
+	}
+	ours, theirs := net.Pipe()
+	go func() {
+		defer theirs.Close()
+		serve(&fakeEnd{t: n.t, Conn: theirs, reader: pdu.NewReader(theirs, pdu.Limits{}), statSN: firstStatSN, tsih: fakeTSIH, window: 32})
+	}()
+	return ours, nil
+}
+
+// fakeEnd is the target's end of one connection, for scripts: it reads and writes whole PDUs and keeps the target's numbers.
+type fakeEnd struct {
+	net.Conn
+	t         testing.TB
+	reader    *pdu.Reader
+	digests   pdu.Digests
+	statSN    uint32
+	expCmdSN  uint32
+	window    uint32
+	tsih      uint16
+	peerLimit int
+	params    text.Params
+	logins    []pdu.LoginRequest
+	keys      text.Pairs // All that the initiator sent in the login.
+}
+
+// read returns the next PDU, or nil at the end of the connection.
+func (e *fakeEnd) read() pdu.PDU {
+	f, err := e.reader.Read()
+	if err != nil {
+		return nil
+	}
+	p, err := f.Decode()
+	if err != nil {
+		e.t.Errorf("initiator sent a PDU that does not decode: %v", err)
+		return nil
+	}
+	if !f.BHS.Immediate() && f.Opcode() != pdu.OpDataOut {
+		e.expCmdSN = binary.BigEndian.Uint32(f.BHS[24:]) + 1
+	}
+	return p
+}
+
+// expect reads a PDU of type P and fails the test at anything else.
+func expect[P pdu.PDU](e *fakeEnd) P {
+	p := e.read()
+	got, ok := p.(P)
+	if !ok {
+		e.t.Errorf("initiator sent %T, want %T", p, got)
+	}
+	return got
+}
+
+// write sends p with the target's numbers filled in; the StatSN of p is kept if it is not 0.
+func (e *fakeEnd) write(p pdu.PDU) {
+	e.stamp(p)
+	_, _ = e.Conn.Write(pdu.Encode(nil, p, e.digests))
+}
+
+func (e *fakeEnd) maxCmdSN() uint32 { return e.expCmdSN + e.window - 1 }
+
+func (e *fakeEnd) stamp(p pdu.PDU) {
+	status := func(sn *uint32) {
+		*sn = e.statSN
+		e.statSN++
+	}
+	switch p := p.(type) {
+	case *pdu.LoginResponse:
+		status(&p.StatSN)
+		p.ExpCmdSN, p.MaxCmdSN = e.expCmdSN, e.maxCmdSN()
+	case *pdu.SCSIResponse:
+		status(&p.StatSN)
+		p.ExpCmdSN, p.MaxCmdSN = e.expCmdSN, e.maxCmdSN()
+	case *pdu.DataIn:
+		if p.StatusPresent {
+			status(&p.StatSN)
+		}
+		if p.TTT == 0 {
+			p.TTT = pdu.ReservedTag
+		}
+		p.ExpCmdSN, p.MaxCmdSN = e.expCmdSN, e.maxCmdSN()
+	case *pdu.R2T:
+		p.StatSN, p.ExpCmdSN, p.MaxCmdSN = e.statSN, e.expCmdSN, e.maxCmdSN()
+	case *pdu.NOPIn:
+		p.StatSN = e.statSN
+		if p.ITT != pdu.ReservedTag {
+			e.statSN++
+		}
+		p.ExpCmdSN, p.MaxCmdSN = e.expCmdSN, e.maxCmdSN()
+	case *pdu.TaskManagementResponse:
+		status(&p.StatSN)
+		p.ExpCmdSN, p.MaxCmdSN = e.expCmdSN, e.maxCmdSN()
+	case *pdu.TextResponse:
+		status(&p.StatSN)
+		p.ExpCmdSN, p.MaxCmdSN = e.expCmdSN, e.maxCmdSN()
+	case *pdu.LogoutResponse:
+		status(&p.StatSN)
+		p.ExpCmdSN, p.MaxCmdSN = e.expCmdSN, e.maxCmdSN()
+	case *pdu.AsyncMessage:
+		status(&p.StatSN)
+		p.ExpCmdSN, p.MaxCmdSN = e.expCmdSN, e.maxCmdSN()
+	case *pdu.Reject:
+		status(&p.StatSN)
+		p.ExpCmdSN, p.MaxCmdSN = e.expCmdSN, e.maxCmdSN()
+	}
+}
+
+// readLogin reads one Login Request and notes it.
+func (e *fakeEnd) readLogin() *pdu.LoginRequest {
+	p, ok := e.read().(*pdu.LoginRequest)
+	if !ok {
+		return nil
+	}
+	e.expCmdSN = p.CmdSN
+	e.logins = append(e.logins, *p)
+	pairs, err := text.Parse(p.Data)
+	if err != nil {
+		e.t.Errorf("login text: %v", err)
+	}
+	e.keys = append(e.keys, pairs...)
+	return p
+}
+
+// answerLogin answers a Login Request with its own stages and T bit.
+func (e *fakeEnd) answerLogin(p *pdu.LoginRequest, pairs text.Pairs) {
+	r := &pdu.LoginResponse{
+		Transit: p.Transit, CSG: p.CSG, NSG: p.NSG, ISID: p.ISID, ITT: p.ITT, Data: pairs.Append(nil),
+	}
+	if p.Transit && p.NSG == pdu.StageFullFeature {
+		r.TSIH = e.tsih
+	}
+	e.write(r)
+}
+
+// login accepts a login, limiting keys as given ("MaxBurstLength=16384"). It reports false when the connection ended before.
+func (e *fakeEnd) login(limits ...string) bool {
+	n := text.NewNegotiation(text.Target, text.Normal, baseWants(limits))
+	for {
+		p := e.readLogin()
+		if p == nil {
+			return false
+		}
+		if p.CSG == pdu.StageSecurity {
+			n.SetStage(text.SecurityNegotiation)
+		} else {
+			n.SetStage(text.LoginOperationalNegotiation)
+		}
+		pairs, _ := text.Parse(p.Data)
+		answers, err := n.Receive(pairs)
+		if err != nil {
+			e.t.Errorf("negotiation: %v", err)
+		}
+		e.answerLogin(p, append(answers, n.Offer()...))
+		if p.Transit && p.NSG == pdu.StageFullFeature {
+			e.params = n.Result()
+			e.peerLimit = e.params.PeerMaxRecvDataSegmentLength
+			e.digests = pdu.Digests{Header: e.params.HeaderDigest, Data: e.params.DataDigest}
+			e.reader.SetDigests(e.digests)
+			return true
+		}
+	}
+}
+
+// baseWants is the catalogue's BASE login, with single keys replaced.
+func baseWants(limits []string) []text.Want {
+	wants := []text.Want{
+		{Key: text.KeyTargetPortalGroupTag, Offer: "1"},
+		{Key: text.KeyAuthMethod, Limit: "None"},
+		{Key: text.KeyHeaderDigest, Limit: "None"},
+		{Key: text.KeyDataDigest, Limit: "None"},
+		{Key: text.KeyMaxRecvDataSegmentLength, Offer: "65536"},
+		{Key: text.KeyMaxConnections, Limit: "1"},
+		{Key: text.KeyInitialR2T, Limit: "Yes"},
+		{Key: text.KeyImmediateData, Limit: "Yes"},
+		{Key: text.KeyMaxBurstLength, Limit: "262144"},
+		{Key: text.KeyFirstBurstLength, Limit: "65536"},
+		{Key: text.KeyDefaultTime2Wait, Limit: "0"},
+		{Key: text.KeyDefaultTime2Retain, Limit: "0"},
+		{Key: text.KeyMaxOutstandingR2T, Limit: "1"},
+		{Key: text.KeyErrorRecoveryLevel, Limit: "0"},
+	}
+	for _, l := range limits {
+		key, value, _ := strings.Cut(l, "=")
+		i := slices.IndexFunc(wants, func(w text.Want) bool { return w.Key == key })
+		if key == text.KeyMaxRecvDataSegmentLength {
+			wants[i].Offer = value
+		} else {
+			wants[i].Limit = value
+		}
+	}
+	return wants
+}
+
+// redirect answers the next Login Request with a redirect to these addresses, and waits for the initiator to go.
+func (e *fakeEnd) redirect(status iscsi.Status, addresses ...string) {
+	if p := e.readLogin(); p != nil {
+		e.redirectAnswer(p, status, addresses...)
+	}
+	if p := e.read(); p != nil {
+		e.t.Errorf("after a redirect the initiator sent %T", p)
+	}
+}
+
+func (e *fakeEnd) redirectAnswer(p *pdu.LoginRequest, status iscsi.Status, addresses ...string) {
+	var pairs text.Pairs
+	for _, a := range addresses {
+		pairs.Add(text.KeyTargetAddress, a)
+	}
+	r := &pdu.LoginResponse{CSG: p.CSG, ISID: p.ISID, ITT: p.ITT, Data: pairs.Append(nil)}
+	r.SetStatus(uint16(status))
+	e.write(r)
+}
+
+// good answers a command with status GOOD and no data.
+func (e *fakeEnd) good(itt uint32) { e.write(&pdu.SCSIResponse{ITT: itt, SNACKTag: 0}) }
+
+// config is the plainest login to portalA.
+func config() LoginConfig {
+	return LoginConfig{
+		InitiatorName: testInitiator, TargetName: testTarget, ISID: iscsi.RandomISID(0x123456, 1),
+		Portal: iscsi.Address{Host: "192.0.2.1"}, PingInterval: Never,
+	}
+}
+
+// bubble runs f in a synctest bubble, with a network.
+func bubble(t *testing.T, f func(t *testing.T, n *fakeNetwork)) {
+	synctest.Test(t, func(t *testing.T) { f(t, newNetwork(t)) })
+}
+
+// mustLogin logs in and closes the session at the end of the bubble.
+func mustLogin(t *testing.T, n *fakeNetwork, cfg LoginConfig) *Session {
+	t.Helper()
+	s, err := Login(t.Context(), n, cfg)
+	if err != nil {
+		t.Fatalf("login: %v", err)
+	}
+	t.Cleanup(func() {
+		_ = s.Close()
+		<-s.Done()
+	})
+	return s
+}
+
+// readRequest is a READ(10) of n bytes at block lba.
+func readRequest(lba, n int) *Request {
+	cdb := []byte{0x28, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+	binary.BigEndian.PutUint32(cdb[2:], uint32(lba))
+	binary.BigEndian.PutUint16(cdb[7:], uint16(n/512))
+	return &Request{CDB: cdb, Read: make([]byte, n)}
+}
+
+// writeRequest is a WRITE(10) of data at block lba.
+func writeRequest(lba int, data []byte) *Request {
+	cdb := []byte{0x2a, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+	binary.BigEndian.PutUint32(cdb[2:], uint32(lba))
+	binary.BigEndian.PutUint16(cdb[7:], uint16(len(data)/512))
+	return &Request{CDB: cdb, Write: data}
+}
+
+// disk serves READ(10) and WRITE(10) of a memory disk until the connection ends; other PDUs go to other, if it is not nil.
+func (e *fakeEnd) disk(blocks []byte, other func(pdu.PDU)) {
+	writes := map[uint32]*fakeWrite{}
+	for p := e.read(); p != nil; p = e.read() {
+		switch p := p.(type) {
+		case *pdu.SCSICommand:
+			at := int(binary.BigEndian.Uint32(p.CDB[2:])) * 512
+			switch p.CDB[0] {
+			case 0x28:
+				e.dataIn(p.ITT, blocks[at:][:p.ExpectedDataTransferLength])
+			case 0x2a:
+				w := &fakeWrite{itt: p.ITT, lun: p.LUN, dst: blocks[at:][:p.ExpectedDataTransferLength]}
+				w.got = copy(w.dst, p.Data)
+				writes[p.ITT] = w
+				w.unsolicited = !p.Final
+				e.progress(w)
+			default:
+				e.good(p.ITT)
+			}
+		case *pdu.DataOut:
+			w := writes[p.ITT]
+			if w == nil {
+				e.t.Errorf("Data-Out for no write")
+				return
+			}
+			w.take(e, p)
+			e.progress(w)
+		case *pdu.LogoutRequest:
+			e.write(&pdu.LogoutResponse{ITT: p.ITT})
+		case *pdu.NOPOut:
+			if p.ITT != pdu.ReservedTag {
+				e.write(&pdu.NOPIn{ITT: p.ITT, TTT: pdu.ReservedTag, Data: p.Data})
+			}
+		default:
+			if other != nil {
+				other(p)
+			}
+		}
+	}
+}
+
+// dataIn sends data in PDUs of the initiator's limit, the status with the last.
+func (e *fakeEnd) dataIn(itt uint32, data []byte) {
+	burst := 0
+	for sn, offset := uint32(0), 0; offset < len(data) || sn == 0; sn++ {
+		n := min(e.peerLimit, len(data)-offset, e.params.MaxBurstLength-burst)
+		burst += n
+		last := offset+n == len(data)
+		e.write(&pdu.DataIn{
+			Final: last || burst == e.params.MaxBurstLength, StatusPresent: last, ITT: itt, DataSN: sn,
+			BufferOffset: uint32(offset), Data: data[offset:][:n],
+		})
+		if burst == e.params.MaxBurstLength {
+			burst = 0
+		}
+		offset += n
+	}
+}
+
+// fakeWrite is a write that collects its data.
+type fakeWrite struct {
+	itt         uint32
+	lun         uint64
+	dst         []byte
+	got         int
+	unsolicited bool // A burst without R2T is under way.
+	asked       int  // End of what R2Ts have asked for.
+	r2ts, open  uint32
+	nextSN      map[uint32]uint32
+}
+
+// take checks a Data-Out and stores its data.
+func (w *fakeWrite) take(e *fakeEnd, p *pdu.DataOut) {
+	if w.nextSN == nil {
+		w.nextSN = map[uint32]uint32{}
+	}
+	if p.DataSN != w.nextSN[p.TTT] {
+		e.t.Errorf("DataSN %d, want %d", p.DataSN, w.nextSN[p.TTT])
+	}
+	w.nextSN[p.TTT]++
+	if len(p.Data) > e.params.MaxRecvDataSegmentLength {
+		e.t.Errorf("Data-Out of %d bytes, limit %d", len(p.Data), e.params.MaxRecvDataSegmentLength)
+	}
+	w.got += copy(w.dst[p.BufferOffset:], p.Data)
+	if p.TTT == pdu.ReservedTag && !w.unsolicited {
+		e.t.Error("unsolicited data after its end")
+	}
+	if p.Final {
+		if p.TTT == pdu.ReservedTag {
+			w.unsolicited = false
+		} else {
+			w.open--
+		}
+	}
+}
+
+// progress asks for more data, or answers when all is there.
+func (e *fakeEnd) progress(w *fakeWrite) {
+	if w.unsolicited {
+		return
+	}
+	if w.got == len(w.dst) {
+		e.write(&pdu.SCSIResponse{ITT: w.itt, ExpDataSN: w.r2ts})
+		return
+	}
+	w.asked = max(w.asked, w.got)
+	for w.open < uint32(e.params.MaxOutstandingR2T) && w.asked < len(w.dst) {
+		n := min(e.params.MaxBurstLength, len(w.dst)-w.asked)
+		e.write(&pdu.R2T{
+			LUN: w.lun, ITT: w.itt, TTT: w.r2ts + 1, R2TSN: w.r2ts, BufferOffset: uint32(w.asked), DesiredDataTransferLength: uint32(n),
+		})
+		w.asked += n
+		w.r2ts++
+		w.open++
+	}
+}
+
