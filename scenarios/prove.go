@@ -1,6 +1,9 @@
 package scenarios
 
-import "context"
+import (
+	"context"
+	"sync"
+)
 
 // Proof is what a check shows about itself: it passes the sound peer and catches each of its deviations.
 type Proof struct {
@@ -45,4 +48,47 @@ func (r *Runner) Prove(ctx context.Context, e Entry) Proof {
 		p.Caught = append(p.Caught, Catch{Deviation: d.Name, Result: r.One(ctx, e, d)})
 	}
 	return p
+}
+
+// ProveAll proves the entries, several at once where all are virtual, and hands the proofs to told in the order of the
+// entries. It ends early with ctx's cause.
+func (r *Runner) ProveAll(ctx context.Context, entries []Entry, told func(Proof)) error {
+	proofs := make([]chan Proof, len(entries))
+	for i := range proofs {
+		proofs[i] = make(chan Proof, 1)
+	}
+	places := make(chan int)
+	var all sync.WaitGroup
+	defer all.Wait()
+	defer close(places)
+	for range r.workers(entries) {
+		all.Go(func() {
+			for place := range places {
+				proofs[place] <- r.Prove(ctx, entries[place])
+			}
+		})
+	}
+	next := 0
+	for place := range entries {
+		for fed := false; !fed; {
+			select {
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			case places <- place:
+				fed = true
+			case proof := <-proofs[next]:
+				told(proof)
+				next++
+			}
+		}
+	}
+	for ; next < len(entries); next++ {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case proof := <-proofs[next]:
+			told(proof)
+		}
+	}
+	return nil
 }

@@ -1,0 +1,75 @@
+# Bare `make` prints this menu: every target that has a comment behind "##".
+.DEFAULT_GOAL := menu
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+GO       ?= go
+FUZZTIME ?= 10s
+BIN      := $(CURDIR)/.bin
+export PATH := $(BIN):$(PATH)
+
+# Versions of the linters; `make lint` builds them into .bin where they are not there yet.
+GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# The real peers that some tests talk to, as tool:package of Debian. Kept in step with .ci/run.
+PEERS := tgtd:tgt iscsi-ls:libiscsi-bin qemu-img:qemu-utils tshark:tshark
+
+.PHONY: menu build check test race peers bench mutants exhaustive fuzz lint clean
+
+menu:
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+
+build: ## build the binary into .bin/iscsispec
+	$(GO) build -o $(BIN)/iscsispec ./cmd/iscsispec
+
+check: ## run all suites on the embedded peers; the report is out/index.html
+	$(GO) run ./cmd/iscsispec check
+
+test: peers ## run all tests; tests of real peers that are not installed skip, and say so
+	$(GO) vet ./...
+	$(GO) test -timeout 10m ./...
+
+race: ## run all tests under the race detector
+	$(GO) test -race -timeout 20m ./...
+
+peers: ## install the real peers that tests use, where this is Debian and you are root; else say what is missing
+	@missing=(); for peer in $(PEERS); do \
+	  PATH="$$PATH:/usr/sbin:/sbin" command -v "$${peer%%:*}" >/dev/null || missing+=("$${peer##*:}"); done; \
+	ls /usr/lib/*/qemu/block-iscsi.so >/dev/null 2>&1 || missing+=(qemu-block-extra); \
+	if ((!$${#missing[@]})); then exit 0; fi; \
+	if [[ $$(id -u) -eq 0 ]] && command -v apt-get >/dev/null; then \
+	  echo "== installing $${missing[*]}"; \
+	  (export DEBIAN_FRONTEND=noninteractive; apt-get update -q && apt-get install -y -q --no-install-recommends "$${missing[@]}") \
+	    || echo "== could not install $${missing[*]}: the tests that need them will skip"; \
+	else \
+	  echo "== not installed: $${missing[*]}. The tests that need them will skip."; \
+	  echo "   On Debian: sudo apt-get install --no-install-recommends $${missing[*]}"; \
+	fi
+
+bench: ## run the benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+mutants: ## prove every check: it passes the sound peer and fails the peer with its row's defect
+	$(GO) run ./cmd/iscsispec mutants
+
+exhaustive: ## cut the link at every single position; takes minutes
+	ISCSISPEC_EXHAUSTIVE=1 $(GO) test -run Exhaustive -timeout 60m ./scenarios/... ./faults/...
+
+fuzz: ## fuzz every codec for FUZZTIME each (10s)
+	@for package in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' "$$package" | grep '^Fuzz' || true); do \
+	    echo "== $$package $$target"; \
+	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package"; \
+	  done; done
+
+lint: ## gofmt, go vet, staticcheck, golangci-lint with the import map
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [[ -z "$$unformatted" ]] || { echo "not gofmt'ed:"; echo "$$unformatted"; exit 1; }
+	$(GO) vet ./...
+	@command -v staticcheck >/dev/null || GOBIN=$(BIN) $(GO) install $(STATICCHECK)
+	staticcheck ./...
+	@command -v golangci-lint >/dev/null || GOBIN=$(BIN) $(GO) install $(GOLANGCI_LINT)
+	golangci-lint run ./...
+
+clean: ## take away what make and check left
+	rm -rf $(BIN) out

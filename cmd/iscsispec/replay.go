@@ -1,0 +1,71 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/iscsispec/iscsispec/iscsi"
+	"github.com/iscsispec/iscsispec/scenarios"
+)
+
+// replay makes the line that runs one check again as this run did. Where the check is of a target that the command
+// line names, the verb's own arguments stand in it, with secrets taken out.
+func (p *program) replay(o *checkOptions) func(e scenarios.Entry) string {
+	return func(e scenarios.Entry) string {
+		words := []string{"iscsispec", "check", e.Suite}
+		if e.Suite == "target" {
+			words = append(words, p.peerArgs()...)
+		}
+		words = append(words, "--only", e.ID, "--seed", fmt.Sprint(o.seed))
+		if o.strict {
+			words = append(words, "--strict")
+		}
+		if o.allow != scenarios.Safe.String() {
+			words = append(words, "--allow", o.allow)
+		}
+		return strings.Join(words, " ")
+	}
+}
+
+// peerArgs are the arguments that name the judged target.
+func (p *program) peerArgs() []string {
+	var kept []string
+	args := p.safeArgs()
+	for i, arg := range args {
+		switch {
+		case strings.Contains(arg, "://"):
+			kept = append(kept, "'"+arg+"'")
+		case arg == "--peer" && i+1 < len(args):
+			kept = append(kept, arg, args[i+1])
+		case strings.HasPrefix(arg, "--peer="):
+			kept = append(kept, arg)
+		}
+	}
+	return kept
+}
+
+// safeArgs is the command line with every URL redacted.
+func (p *program) safeArgs() []string {
+	safe := make([]string, len(p.args))
+	for i, arg := range p.args {
+		safe[i] = arg
+		if strings.Contains(arg, "://") {
+			safe[i] = redacted(arg)
+		}
+	}
+	return safe
+}
+
+// redacted prints a URL without its secrets, whether or not it can be read.
+func redacted(raw string) string {
+	u, err := iscsi.ParseURL(raw)
+	if err == nil {
+		return u.String()
+	}
+	var bad *iscsi.URLError
+	if errors.As(err, &bad) {
+		return bad.URL
+	}
+	return "iscsi://..."
+}

@@ -1,0 +1,74 @@
+package suite
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/iscsispec/iscsispec/scenarios"
+)
+
+// TestEveryCheckProvesItself is the table of rows against defects: a check passes the sound peer and fails each peer
+// that has one of its deviations, and every check has at least one.
+func TestEveryCheckProvesItself(t *testing.T) {
+	runner := &scenarios.Runner{T: t, Seed: 1}
+	err := runner.ProveAll(t.Context(), entries(t), func(p scenarios.Proof) {
+		if p.Sound.Verdict != scenarios.Pass {
+			t.Errorf("%s: %v on the sound peer: %s", p.ID, p.Sound.Verdict, p.Sound.Reason)
+		}
+		if len(p.Caught) == 0 {
+			t.Errorf("%s: no deviation to prove itself by; the row's defect is: %s", p.ID, p.Defect)
+		}
+		for _, c := range p.Caught {
+			if !c.Sighted() {
+				t.Errorf("%s: %v on a peer with %s: %s", p.ID, c.Result.Verdict, c.Deviation, c.Result.Reason)
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestTheSameSeedGivesTheSameRecords runs everything with one worker and with several.
+func TestTheSameSeedGivesTheSameRecords(t *testing.T) {
+	record := func(workers int) []byte {
+		var text bytes.Buffer
+		recorder, err := scenarios.NewRecorder(&text, scenarios.Header{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		runner := &scenarios.Runner{T: t, Seed: 7, Workers: workers, OnResult: recorder.Write}
+		if _, err := runner.Run(t.Context(), entries(t)); err != nil {
+			t.Fatal(err)
+		}
+		return text.Bytes()
+	}
+	one, many := bytes.Split(record(1), []byte("\n")), bytes.Split(record(4), []byte("\n"))
+	if len(one) != len(many) {
+		t.Fatalf("%d lines with one worker, %d with four", len(one), len(many))
+	}
+	for i := range one {
+		if !bytes.Equal(one[i], many[i]) {
+			t.Errorf("line %d differs from the first byte at %d on:\n%.300s\n%.300s", i+1, differs(one[i], many[i]),
+				one[i][differs(one[i], many[i]):], many[i][differs(one[i], many[i]):])
+		}
+	}
+}
+
+// differs returns the place of the first byte in which two lines differ.
+func differs(a, b []byte) int {
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	return n
+}
+
+func entries(t *testing.T) []scenarios.Entry {
+	t.Helper()
+	registry, err := Registry()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return registry.Entries()
+}
