@@ -1,0 +1,87 @@
+// Package reports draws what people and their tools read from the records of a run: report.json, junit.xml, one self-contained index.html
+// with ladders and timing plots, and one pcapng capture a check.
+//
+// Everything is drawn from scenarios.Header and scenarios.Result, which are what records.jsonl holds; nothing here looks at a peer, and the
+// same records give the same bytes.
+package reports
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/iscsispec/iscsispec/scenarios"
+)
+
+// The names of the files in a run's folder.
+const (
+	FileJSON       = "report.json"
+	FileJUnit      = "junit.xml"
+	FileHTML       = "index.html"
+	FolderCaptures = "captures"
+)
+
+// Run is what all reports are drawn from: the first line of the records, and the others.
+type Run struct {
+	Header  scenarios.Header
+	Results []*scenarios.Result
+}
+
+// Write draws report.json, junit.xml and index.html into a folder that exists. Files that are there are replaced.
+func Write(folder string, run Run) error {
+	for _, f := range []struct {
+		name string
+		draw func(io.Writer, Run) error
+	}{{FileJSON, WriteJSON}, {FileJUnit, WriteJUnit}, {FileHTML, WriteHTML}} {
+		if err := save(filepath.Join(folder, f.name), func(w io.Writer) error { return f.draw(w, run) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SaveCapture writes the capture of one result into the folder captures beneath folder, which it makes when it is not there, and notes its
+// path in r.Capture. A trace in which no connection was tried leaves no file and an empty Capture. It draws from r.Whole where that is
+// present, so it is best called as the result comes in, and before the result is written to the records.
+func SaveCapture(folder string, r *scenarios.Result) error {
+	events := r.Whole
+	if len(events) == 0 {
+		events = r.Trace
+	}
+	packets := packetsOf(events)
+	r.Capture = ""
+	if len(packets) == 0 {
+		return nil
+	}
+	path := filepath.Join(FolderCaptures, r.ID+".pcapng")
+	if err := os.MkdirAll(filepath.Join(folder, FolderCaptures), 0o755); err != nil {
+		return fmt.Errorf("reports: %w", err)
+	}
+	if err := save(filepath.Join(folder, path), func(w io.Writer) error { return writeCapture(w, packets, captureTitle(r)) }); err != nil {
+		return err
+	}
+	r.Capture = filepath.ToSlash(path)
+	return nil
+}
+
+// save writes one file through a buffer and tells which one failed.
+func save(path string, draw func(io.Writer) error) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return fmt.Errorf("reports: %w", err)
+	}
+	buffered := bufio.NewWriterSize(file, 64<<10)
+	err = draw(buffered)
+	if err == nil {
+		err = buffered.Flush()
+	}
+	if closed := file.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		return fmt.Errorf("reports: writing %s: %w", path, err)
+	}
+	return nil
+}
