@@ -155,3 +155,19 @@ func (k Key) Negotiated() bool {
 	}
 	return false
 }
+
+// Admits tells whether a single value (not an offered list) is legal for the key: a number in range, Yes or No, one of the
+// defined values, or any text that is not too long. The constants that answer an offer are no values.
+func (k Key) Admits(value string) bool {
+	switch {
+	case reserved(value) && k.Function != Declarative || len(value) > k.MaxLength:
+		return false
+	case k.Numeric():
+		number, valid := ParseNumber(value)
+		return valid && number >= k.Min && number <= k.Max
+	case k.Boolean():
+		_, valid := ParseBool(value)
+		return valid
+	}
+	return k.Values == nil || contains(k.Values, value)
+}

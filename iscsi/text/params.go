@@ -53,6 +53,17 @@ func DefaultParams() Params {
 	}
 }
 
+// Set stores the settled value of a negotiated key, or the value of a declared one, of which own says that this side declared
+// it. A value that the key does not take, or an unknown key, changes nothing and gives false.
+func (p *Params) Set(key, value string, own bool) bool {
+	k, known := Lookup(key)
+	if !known || !k.Admits(value) {
+		return false
+	}
+	p.set(key, value, own)
+	return true
+}
+
 // set stores the settled value of a negotiated or declared key. The value has been checked; own tells who declared it.
 func (p *Params) set(key, value string, own bool) {
 	n, _ := ParseNumber(value)

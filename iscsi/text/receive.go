@@ -83,23 +83,12 @@ func (n *Negotiation) receiveDeclaration(s *keyState, pair Pair) (string, error)
 		return "", keyError(pair.Key, pair.Value, "the key from the "+s.key.Senders.String()+" only", s.key.Clause)
 	case s.declared:
 		return "", repeated(s, pair)
-	case !validDeclaration(s.key, pair.Value):
+	case !s.key.Admits(pair.Value):
 		return "", keyError(pair.Key, pair.Value, admissible(s.key), s.key.Clause)
 	}
 	s.declared, s.settled = true, true
 	n.params.set(pair.Key, pair.Value, false)
 	return "", nil
-}
-
-func validDeclaration(k Key, value string) bool {
-	if len(value) > k.MaxLength {
-		return false
-	}
-	if k.Numeric() {
-		number, valid := ParseNumber(value)
-		return valid && number >= k.Min && number <= k.Max
-	}
-	return k.Values == nil || contains(k.Values, value)
 }
 
 // admissible says in words which values a key takes.
