@@ -56,6 +56,7 @@ const (
 	OverlappedCommands         ASC = 0x4e00
 	InsufficientResources      ASC = 0x5503
 	InsufficientRegistration   ASC = 0x5504
+	LowPowerConditionOn        ASC = 0x5e00
 )
 
 // ASC returns the additional sense code.
@@ -172,6 +173,8 @@ func (a ASC) stateName() string {
 		return "INSUFFICIENT RESOURCES"
 	case InsufficientRegistration:
 		return "INSUFFICIENT REGISTRATION RESOURCES"
+	case LowPowerConditionOn:
+		return "LOW POWER CONDITION ON"
 	}
 	return ""
 }

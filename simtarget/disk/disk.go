@@ -1,0 +1,186 @@
+package disk
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/iscsispec/iscsispec/scsi"
+)
+
+// Config is what a Disk is made from. The zero value of every field but Blocks has a meaning.
+type Config struct {
+	Blocks           uint64 // capacity in blocks, at least 1
+	BlockSize        int    // bytes: a power of two from 512 to 65536; 0 is 512
+	Identity         Identity
+	ReadOnly         bool    // writes end with DATA PROTECT
+	Sequential       bool    // INQUIRY declares a sequential access device (type 01h); the commands stay those of a disk
+	Content          Content // what unwritten blocks hold; nil is Zeros
+	MaxTransferBytes int     // the most that one command moves, VPD page B0h; 0 is 32 MiB
+	MaxStoredBytes   int64   // memory for written data; beyond it writes end with DATA PROTECT, SPACE ALLOCATION FAILED; 0 is 1 GiB
+}
+
+// ConfigError names the field of a Config that cannot be.
+type ConfigError struct {
+	Field string
+	Got   uint64
+	Want  string
+}
+
+// Error names the field, what it is and what it may be.
+func (e *ConfigError) Error() string {
+	return fmt.Sprintf("disk: %s is %d, want %s", e.Field, e.Got, e.Want)
+}
+
+// Disk is a block device in memory, a LogicalUnit. All methods may be called from many goroutines at once.
+type Disk struct {
+	blockSize        int
+	maxTransferBytes int
+	sequential       bool
+	store            *store
+
+	mu         sync.Mutex // guards what follows; never held while data are copied or anything waits
+	blocks     uint64
+	identity   Identity
+	readOnly   bool
+	stopped    bool // by START STOP UNIT
+	attentions attentions
+	reserved   *Nexus // the holder of the SPC-2 reservation
+	persistent persistent
+}
+
+var _ LogicalUnit = (*Disk)(nil)
+
+// New makes a disk, or returns a *ConfigError.
+func New(c Config) (*Disk, error) {
+	if c.BlockSize == 0 {
+		c.BlockSize = 512
+	}
+	if c.MaxTransferBytes == 0 {
+		c.MaxTransferBytes = 32 << 20
+	}
+	if c.MaxStoredBytes == 0 {
+		c.MaxStoredBytes = 1 << 30
+	}
+	if c.Content == nil {
+		c.Content = Zeros{}
+	}
+	const maxBlocks = 1 << 54 // so that no offset in bytes overflows
+	switch {
+	case c.BlockSize < 512 || c.BlockSize > chunkSize || c.BlockSize&(c.BlockSize-1) != 0:
+		return nil, &ConfigError{Field: "block size", Got: uint64(c.BlockSize), Want: "a power of two from 512 to 65536"}
+	case c.Blocks == 0 || c.Blocks > maxBlocks/uint64(c.BlockSize/512):
+		return nil, &ConfigError{Field: "capacity in blocks", Got: c.Blocks, Want: "1 to 2^54 blocks of 512 bytes"}
+	case c.MaxTransferBytes < c.BlockSize:
+		return nil, &ConfigError{Field: "maximum transfer in bytes", Got: uint64(c.MaxTransferBytes), Want: "at least one block"}
+	case len(c.Identity.NAA) != 0 && len(c.Identity.NAA) != 8 && len(c.Identity.NAA) != 16:
+		return nil, &ConfigError{Field: "length of the NAA identifier", Got: uint64(len(c.Identity.NAA)), Want: "8 or 16 bytes"}
+	}
+	return &Disk{blockSize: c.BlockSize, maxTransferBytes: c.MaxTransferBytes, sequential: c.Sequential, blocks: c.Blocks,
+		identity: c.Identity.withDefaults(), readOnly: c.ReadOnly, store: newStore(c.BlockSize, c.Content, c.MaxStoredBytes)}, nil
+}
+
+// BlockSize returns the block size in bytes.
+func (d *Disk) BlockSize() int { return d.blockSize }
+
+// Blocks returns the capacity in blocks.
+func (d *Disk) Blocks() uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.blocks
+}
+
+// Identity returns how the disk names itself now, defaults filled in.
+func (d *Disk) Identity() Identity {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.identity
+}
+
+// SetIdentity replaces the identity. With announce all connected nexuses get the unit attention INQUIRY DATA HAS CHANGED.
+func (d *Disk) SetIdentity(id Identity, announce bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.identity = id.withDefaults()
+	d.announce(scsi.InquiryDataChanged, announce)
+}
+
+// SetRevision replaces the product revision level, as an update of the array's software does. With announce all connected nexuses get
+// the unit attention INQUIRY DATA HAS CHANGED.
+func (d *Disk) SetRevision(revision string, announce bool) {
+	id := d.Identity()
+	id.Revision = revision
+	d.SetIdentity(id, announce)
+}
+
+// SetBlocks changes the capacity; 0 is taken as 1. What lay beyond a smaller capacity is kept, and seen again when it grows. With announce
+// all connected nexuses get the unit attention CAPACITY DATA HAS CHANGED.
+func (d *Disk) SetBlocks(blocks uint64, announce bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.blocks = max(1, blocks)
+	d.announce(scsi.CapacityDataChanged, announce)
+}
+
+// SetReadOnly turns write protection on or off. With announce all connected nexuses get the unit attention MODE PARAMETERS CHANGED.
+func (d *Disk) SetReadOnly(readOnly, announce bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.readOnly = readOnly
+	d.announce(scsi.ModeParametersChanged, announce)
+}
+
+func (d *Disk) announce(code scsi.ASC, announce bool) {
+	if announce {
+		d.attentions.establish(code)
+	}
+}
+
+// ReadBlocks fills dst, a multiple of the block size, with what lies from lba on, past every check that a command meets. It is for
+// whoever looks after a disk, not for its initiators.
+func (d *Disk) ReadBlocks(dst []byte, lba uint64) { d.store.read(dst, lba*uint64(d.blockSize)) }
+
+// WriteBlocks stores src, a multiple of the block size, from lba on, past every check that a command meets but the memory limit: false
+// says that this would be passed, and nothing was written.
+func (d *Disk) WriteBlocks(src []byte, lba uint64) bool {
+	return d.store.write(src, lba*uint64(d.blockSize))
+}
+
+// Connect makes the nexus known, and pends the unit attention code unless it is scsi.NoAdditionalSense.
+func (d *Disk) Connect(n Nexus, code scsi.ASC) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.attentions.connect(n, code)
+}
+
+// Disconnect forgets the nexus: its SPC-2 reservation and its unit attentions go, a persistent registration stays.
+func (d *Disk) Disconnect(n Nexus) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.attentions.disconnect(n)
+	if d.reserved != nil && *d.reserved == n {
+		d.reserved = nil
+	}
+}
+
+// Attention establishes a unit attention for all connected nexuses but those named.
+func (d *Disk) Attention(code scsi.ASC, except ...Nexus) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.attentions.establish(code, except...)
+}
+
+// ClearAttention withdraws a pending unit attention.
+func (d *Disk) ClearAttention(n Nexus, code scsi.ASC) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.attentions.withdraw(n, code)
+}
+
+// Reset is a logical unit reset (SAM-5, Section 6.3.3): the SPC-2 reservation goes, a stopped unit is started, and all connected nexuses
+// but those named get the unit attention.
+func (d *Disk) Reset(code scsi.ASC, except ...Nexus) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.reserved, d.stopped = nil, false
+	d.attentions.establish(code, except...)
+}

@@ -1,0 +1,94 @@
+package disk
+
+import (
+	"math"
+
+	"github.com/iscsispec/iscsispec/scsi"
+)
+
+// maxUnmapDescriptors bounds one UNMAP parameter list, and stands in VPD page B0h.
+const maxUnmapDescriptors = 64
+
+func (d *Disk) deviceType() scsi.DeviceType {
+	if d.sequential {
+		return scsi.TypeSequential
+	}
+	return scsi.TypeDisk
+}
+
+// inquiry presents the standard data or a VPD page (SPC-4, Section 6.6). d.mu is held.
+func (d *Disk) inquiry(t *Task) {
+	if !t.Command.EVPD {
+		if t.Command.Page != 0 {
+			t.invalidField(2)
+			return
+		}
+		t.present(d.standardInquiry(t.ProtocolLevel).Append(t.Buffer[:0]))
+		return
+	}
+	page := scsi.VPD{DeviceType: d.deviceType(), Page: scsi.VPDPage(t.Command.Page)}
+	switch page.Page {
+	case scsi.VPDSupportedPages:
+		page.Body = []byte{byte(scsi.VPDSupportedPages), byte(scsi.VPDUnitSerialNumber), byte(scsi.VPDDeviceIdentification),
+			byte(scsi.VPDBlockLimits), byte(scsi.VPDBlockDeviceCharacteristics), byte(scsi.VPDLogicalBlockProvisioning)}
+		if d.sequential {
+			page.Body = page.Body[:3] // the others are a block device's
+		}
+	case scsi.VPDUnitSerialNumber:
+		page.Body = []byte(d.identity.Serial)
+	case scsi.VPDDeviceIdentification:
+		page.Body = d.designators(t.Nexus)
+	default:
+		if d.sequential || !d.blockPage(&page) {
+			t.invalidField(2)
+			return
+		}
+	}
+	t.present(page.Append(t.Buffer[:0]))
+}
+
+func (d *Disk) standardInquiry(protocolLevel byte) scsi.InquiryData {
+	command := scsi.DescriptorSBC3
+	if d.sequential {
+		command = scsi.DescriptorSSC4
+	}
+	return scsi.InquiryData{
+		DeviceType: d.deviceType(), Version: 6, HierarchicalLUNs: true, ResponseDataFormat: 2, CommandQueuing: true, MultiPort: true,
+		Vendor: d.identity.Vendor, Product: d.identity.Product, Revision: d.identity.Revision,
+		VersionDescriptors: []uint16{scsi.DescriptorSAM5, scsi.DescriptorISCSI + uint16(protocolLevel&0x1f), scsi.DescriptorSPC4, command},
+	}
+}
+
+// designators is the body of page 83h: the unit by NAA and by vendor and serial, then the port and the device that the command came
+// through.
+func (d *Disk) designators(n Nexus) []byte {
+	b := scsi.NAADesignator(d.identity.NAA).Append(nil)
+	b = scsi.T10Designator(d.identity.Vendor, d.identity.Product+" "+d.identity.Serial).Append(b)
+	if n.RelativePort != 0 {
+		b = scsi.RelativePortDesignator(n.RelativePort).Append(b)
+	}
+	if n.Target != "" {
+		b = scsi.PortNameDesignator(n.Target, n.PortGroupTag).Append(b)
+		b = scsi.DeviceNameDesignator(n.Target).Append(b)
+	}
+	return b
+}
+
+// blockPage fills in one of the pages of block devices.
+func (d *Disk) blockPage(page *scsi.VPD) bool {
+	switch page.Page {
+	case scsi.VPDBlockLimits:
+		most := uint32(d.maxTransferBytes / d.blockSize)
+		page.Body = scsi.BlockLimits{MaxTransfer: most, OptimalTransfer: min(most, uint32(max(1, (1<<20)/d.blockSize))),
+			MaxUnmapLBACount: math.MaxUint32, MaxUnmapDescriptors: maxUnmapDescriptors,
+			OptimalUnmapGranularity: uint32(chunkSize / d.blockSize), UnmapGranularityAlignmentValid: true}.AppendBody(nil)
+	case scsi.VPDBlockDeviceCharacteristics:
+		page.Body = scsi.BlockDeviceCharacteristics{RotationRate: 1}.AppendBody(nil)
+	case scsi.VPDLogicalBlockProvisioning:
+		page.Body = scsi.LogicalBlockProvisioning{Unmap: true, WriteSame16Unmap: true, WriteSame10Unmap: true, ReadZeros: 1,
+			ProvisioningType: 2}.AppendBody(nil)
+	default:
+		return false
+	}
+	return true
+}

@@ -1,0 +1,153 @@
+package disk
+
+import (
+	"sync"
+)
+
+// chunkSize is the unit of storage, in bytes: what has never been written costs nothing.
+const chunkSize = 64 << 10
+
+// zeroChunk stands for every chunk that was deallocated as a whole. It is never written to.
+var zeroChunk = new([chunkSize]byte)
+
+// store is a sparse run of bytes in chunks over computed content. Reads run beside each other; a write runs alone. Offsets and lengths
+// are multiples of the block size, and have been held against the capacity by the caller.
+type store struct {
+	blockSize   int
+	content     Content
+	zeroContent bool // the content is Zeros, so that no chunk is as good as zeroChunk
+	limit       int  // chunks that may be stored
+
+	mu     sync.RWMutex
+	chunks map[uint64]*[chunkSize]byte
+	stored int // chunks that take memory, without zeroChunk
+}
+
+func newStore(blockSize int, content Content, limitBytes int64) *store {
+	_, zero := content.(Zeros)
+	return &store{blockSize: blockSize, content: content, zeroContent: zero, limit: int(max(1, limitBytes/chunkSize)),
+		chunks: map[uint64]*[chunkSize]byte{}}
+}
+
+// read fills dst with the bytes from offset on.
+func (s *store) read(dst []byte, offset uint64) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for len(dst) > 0 {
+		index, within := offset/chunkSize, int(offset%chunkSize)
+		n := min(len(dst), chunkSize-within)
+		if c := s.chunks[index]; c != nil {
+			copy(dst[:n], c[within:])
+		} else {
+			s.content.Fill(dst[:n], offset/uint64(s.blockSize), s.blockSize)
+		}
+		dst, offset = dst[n:], offset+uint64(n)
+	}
+}
+
+// write stores src from offset on. It writes nothing and returns false when the memory limit would be passed.
+func (s *store) write(src []byte, offset uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.room(offset, uint64(len(src))) {
+		return false
+	}
+	for len(src) > 0 {
+		index, within := offset/chunkSize, int(offset%chunkSize)
+		n := copy(s.own(index, within == 0 && len(src) >= chunkSize)[within:], src)
+		src, offset = src[n:], offset+uint64(n)
+	}
+	return true
+}
+
+// repeat stores block over and over in n bytes from offset on.
+func (s *store) repeat(block []byte, offset, n uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.room(offset, n) {
+		return false
+	}
+	for end := offset + n; offset < end; offset += uint64(len(block)) {
+		copy(s.own(offset/chunkSize, false)[offset%chunkSize:], block)
+	}
+	return true
+}
+
+// zero makes n bytes from offset on read as zeros, and gives back the memory of whole chunks.
+func (s *store) zero(offset, n uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.roomToZero(offset, n) {
+		return false
+	}
+	for n > 0 {
+		index, within := offset/chunkSize, offset%chunkSize
+		part := min(n, chunkSize-within)
+		switch c := s.chunks[index]; {
+		case c == zeroChunk || c == nil && s.zeroContent:
+		case part == chunkSize:
+			s.drop(index)
+		default:
+			clear(s.own(index, false)[within : within+part])
+		}
+		offset, n = offset+part, n-part
+	}
+	return true
+}
+
+// drop makes a whole chunk zeros and gives its memory back.
+func (s *store) drop(index uint64) {
+	if c := s.chunks[index]; c != nil && c != zeroChunk {
+		s.stored--
+	}
+	if s.zeroContent {
+		delete(s.chunks, index)
+		return
+	}
+	s.chunks[index] = zeroChunk
+}
+
+// own returns the chunk for writing, making it from the content unless all of it will be overwritten.
+func (s *store) own(index uint64, overwritten bool) *[chunkSize]byte {
+	c := s.chunks[index]
+	if c != nil && c != zeroChunk {
+		return c
+	}
+	fresh := new([chunkSize]byte)
+	if c == nil && !overwritten {
+		s.content.Fill(fresh[:], index*chunkSize/uint64(s.blockSize), s.blockSize)
+	}
+	s.chunks[index] = fresh
+	s.stored++
+	return fresh
+}
+
+// room reports whether a write there stays within the limit.
+func (s *store) room(offset, n uint64) bool {
+	if n == 0 {
+		return true
+	}
+	free := s.limit - s.stored
+	for index := offset / chunkSize; index <= (offset+n-1)/chunkSize; index++ {
+		if c := s.chunks[index]; c == nil || c == zeroChunk {
+			if free--; free < 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// roomToZero is room for zero, which needs memory for the chunks at its two ends only; entries for whole chunks are bounded by the limit
+// too, since each costs a place in the table.
+func (s *store) roomToZero(offset, n uint64) bool {
+	if n == 0 {
+		return true
+	}
+	for _, edge := range []uint64{offset, offset + n - 1} {
+		if c := s.chunks[edge/chunkSize]; (c == nil || c == zeroChunk) && s.stored+2 > s.limit {
+			return false
+		}
+	}
+	return s.zeroContent || uint64(len(s.chunks))+n/chunkSize <= 64*uint64(s.limit)
+}
