@@ -2,14 +2,17 @@ package initiator
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
+	"slices"
+
+	"github.com/iscsispec/iscsispec/scsi"
 )
 
-// Operation codes of the two commands that a lost session answers from memory
-// (SPC-4, Sections 6.6 and 6.33).
+// Operation codes of the two commands that a lost session answers from memory (SPC-4, Sections 6.6 and 6.33).
 const (
-	opInquiry    = 0x12
-	opReportLUNs = 0xa0
+	opInquiry    = byte(scsi.OpInquiry)
+	opReportLUNs = byte(scsi.OpReportLUNs)
 )
 
 // cacheEntriesMax bounds what one session remembers: a target decides how many
@@ -126,40 +129,51 @@ func (c *answerCache) answer(lun uint64, cdb []byte) (data []byte, ok bool) {
 	return have.data[:min(q.allocation, len(have.data))], true
 }
 
-// get returns the whole remembered answer of one question.
-func (c *answerCache) get(key answerKey) ([]byte, bool) {
-	a, ok := c.entries[key]
-	return a.data, ok
-}
-
-// inquired lists the units that INQUIRY answers are remembered of, and whether a
-// list of units is remembered; what a refresh after a re-login has to read again.
-func (c *answerCache) inquired() (luns []uint64, listed bool) {
-	seen := make(map[uint64]bool)
-	for key := range c.entries {
-		switch {
-		case key.op == opReportLUNs:
-			listed = true
-		case !seen[key.lun]:
-			seen[key.lun] = true
-			luns = append(luns, key.lun)
-		}
-	}
-	sortLUNs(luns)
-	return luns, listed
-}
-
-// pages lists the remembered INQUIRY questions of one unit: the standard data first,
-// then VPD pages in ascending order.
-func (c *answerCache) pages(lun uint64) []answerKey {
+// questions lists the INQUIRY questions whose answers are remembered, by unit, the standard data before the pages: what a
+// refresh after a re-login has to ask again.
+func (c *answerCache) questions() []answerKey {
 	var keys []answerKey
-	for page := -1; page < 256; page++ {
-		key := answerKey{op: opInquiry, lun: lun, evpd: page >= 0, page: byte(max(page, 0))}
-		if _, ok := c.entries[key]; ok {
+	for key := range c.entries {
+		if key.op == opInquiry {
 			keys = append(keys, key)
 		}
 	}
+	slices.SortFunc(keys, func(a, b answerKey) int {
+		return cmp.Or(cmp.Compare(a.lun, b.lun), cmp.Compare(a.rank(), b.rank()))
+	})
 	return keys
+}
+
+// rank orders the questions about one unit.
+func (k answerKey) rank() int {
+	if !k.evpd {
+		return -1
+	}
+	return int(k.page)
+}
+
+// listed reports whether a list of units is remembered.
+func (c *answerCache) listed() bool {
+	for key := range c.entries {
+		if key.op == opReportLUNs {
+			return true
+		}
+	}
+	return false
+}
+
+// keepTruncated lets a deviating initiator remember a list of units as an allocation length of 16 would have cut it.
+func (c *answerCache) keepTruncated(q inquiryQuestion, data []byte) bool {
+	if q.key.op != opReportLUNs || len(data) < 16 {
+		return false
+	}
+	if c.entries == nil {
+		c.entries = make(map[answerKey]answer)
+	}
+	short := bytes.Clone(data[:16])
+	binary.BigEndian.PutUint32(short, 8)
+	c.entries[q.key] = answer{data: short, complete: true, round: c.round}
+	return true
 }
 
 // beginRefresh opens a new round: answers noted from here on are current.

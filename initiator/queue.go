@@ -1,9 +1,6 @@
 package initiator
 
-import (
-	"sort"
-	"time"
-)
+import "sort"
 
 // Bounds of the queue that a lost session keeps its requests in, unless configured.
 const (
@@ -108,21 +105,7 @@ func (q *waitQueue) take(match func(*pending) bool) []*pending {
 	return taken
 }
 
-// expired removes the requests whose own deadline has come and returns them in order.
-func (q *waitQueue) expired(now time.Time) []*pending {
-	due, ok := q.nextDeadline()
-	if !ok || due.After(now) {
-		return nil
-	}
-	return q.take(func(p *pending) bool { return p.hasDeadline() && !p.deadline.After(now) })
-}
-
-// nextDeadline returns the earliest deadline of a waiting request.
-func (q *waitQueue) nextDeadline() (at time.Time, ok bool) {
-	for _, p := range q.entries[q.head:] {
-		if p.hasDeadline() && (!ok || p.deadline.Before(at)) {
-			at, ok = p.deadline, true
-		}
-	}
-	return at, ok
+// remove takes one request out, and reports whether it was waiting.
+func (q *waitQueue) remove(p *pending) bool {
+	return len(q.take(func(o *pending) bool { return o == p })) == 1
 }

@@ -32,6 +32,8 @@ type Session struct {
 	order   uint64 // Requests submitted so far.
 	notice  notice
 	loss    Loss
+	// forcedDigests replaces what was negotiated on the sending side; only a deviating Manager sets it.
+	forcedDigests *pdu.Digests
 
 	late        completions // Decided outside of the reader and the writer.
 	lateRunning bool

@@ -51,6 +51,9 @@ func (c *connection) write() {
 		}
 		batch, c.queue = c.queue, batch[:0]
 		expStatSN := c.expStatSN
+		if c.s.forcedDigests != nil {
+			c.writer.digests = *c.s.forcedDigests
+		}
 		c.s.mu.Unlock()
 		if err := c.writer.write(batch, expStatSN); err != nil {
 			c.fail(err)

@@ -1,0 +1,76 @@
+package initiator
+
+import (
+	"slices"
+
+	"github.com/iscsispec/iscsispec/iscsi"
+)
+
+// targetsMax and addressesMax bound what is remembered of discovery.
+const (
+	targetsMax   = 4096
+	addressesMax = 256
+)
+
+// discoverySet remembers the targets that discovery told, in the order in which they were first seen, with their
+// addresses as told last. It is a plain state type; the Manager guards it.
+type discoverySet struct{ targets []DiscoveredTarget }
+
+// portalGroup is one target port: a tag and the addresses that share it.
+type portalGroup struct {
+	tag       uint16
+	hasTag    bool
+	addresses []iscsi.Address
+}
+
+// learn takes over an answer to SendTargets that came through the portal at via. A target without an address is
+// reached where it was asked for (RFC 7143, Appendix C).
+func (d *discoverySet) learn(targets []DiscoveredTarget, via iscsi.Address) {
+	for _, t := range targets {
+		if len(t.Addresses) == 0 {
+			t.Addresses = []iscsi.TargetAddress{{Address: via}}
+		}
+		t.Addresses = slices.Clone(t.Addresses[:min(len(t.Addresses), addressesMax)])
+		i := slices.IndexFunc(d.targets, func(o DiscoveredTarget) bool { return o.Name == t.Name })
+		switch {
+		case i >= 0:
+			d.targets[i] = t
+		case len(d.targets) < targetsMax:
+			d.targets = append(d.targets, t)
+		}
+	}
+}
+
+// addresses returns what is known of a target.
+func (d *discoverySet) addresses(target string) []iscsi.TargetAddress {
+	i := slices.IndexFunc(d.targets, func(o DiscoveredTarget) bool { return o.Name == target })
+	if i < 0 {
+		return nil
+	}
+	return d.targets[i].Addresses
+}
+
+// groups returns the target ports of a target in the order in which discovery told them. Addresses without a tag are taken
+// for ports of their own.
+func (d *discoverySet) groups(target string) []portalGroup {
+	var groups []portalGroup
+	for _, a := range d.addresses(target) {
+		i := slices.IndexFunc(groups, func(g portalGroup) bool { return g.hasTag && a.HasTag && g.tag == a.Tag })
+		if i < 0 {
+			groups = append(groups, portalGroup{tag: a.Tag, hasTag: a.HasTag})
+			i = len(groups) - 1
+		}
+		groups[i].addresses = append(groups[i].addresses, a.Address)
+	}
+	return groups
+}
+
+// tagOf returns the portal group tag that discovery told for a portal of a target.
+func (d *discoverySet) tagOf(target string, portal iscsi.Address) (uint16, bool) {
+	for _, a := range d.addresses(target) {
+		if a.HasTag && a.Address.HostPort() == portal.HostPort() {
+			return a.Tag, true
+		}
+	}
+	return 0, false
+}

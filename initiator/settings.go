@@ -1,0 +1,192 @@
+package initiator
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/iscsispec/iscsispec/iscsi"
+	"github.com/iscsispec/iscsispec/trace"
+)
+
+// LoginSettings are what a login offers and how long it waits. The zero value of a field leaves the default of
+// LoginConfig. The settings of a session are fixed when it is logged in, and hold over every automatic
+// re-login: a change of, say, its digests waits until the session is removed and added again.
+type LoginSettings struct {
+	// InitiatorAlias is declared when not empty.
+	InitiatorAlias string
+	// CHAP, when not nil, is required of every target.
+	CHAP *CHAP
+	// HeaderDigest and DataDigest are preference lists of CRC32C and None.
+	HeaderDigest, DataDigest []string
+	// Offers are the operational keys in the order in which they are sent.
+	Offers []Offer
+	// SkipSecurityStage begins logins in the operational stage.
+	SkipSecurityStage bool
+	// LoginTimeout bounds dialling and logging in at one portal.
+	LoginTimeout time.Duration
+	// PingInterval and PingTimeout say how a silent connection is noticed; PingInterval Never switches pings off.
+	PingInterval, PingTimeout time.Duration
+	// LogoutTimeout bounds the wait for a Logout Response.
+	LogoutTimeout time.Duration
+	// AnswerTimeout bounds the wait for a task management response or a text response.
+	AnswerTimeout time.Duration
+}
+
+// over returns s with every field that is unset taken from below.
+func (s LoginSettings) over(below LoginSettings) LoginSettings {
+	if s.InitiatorAlias == "" {
+		s.InitiatorAlias = below.InitiatorAlias
+	}
+	if s.CHAP == nil {
+		s.CHAP = below.CHAP
+	}
+	if s.HeaderDigest == nil {
+		s.HeaderDigest = below.HeaderDigest
+	}
+	if s.DataDigest == nil {
+		s.DataDigest = below.DataDigest
+	}
+	if s.Offers == nil {
+		s.Offers = below.Offers
+	}
+	s.SkipSecurityStage = s.SkipSecurityStage || below.SkipSecurityStage
+	for _, field := range []struct{ own, below *time.Duration }{
+		{&s.LoginTimeout, &below.LoginTimeout},
+		{&s.PingInterval, &below.PingInterval},
+		{&s.PingTimeout, &below.PingTimeout},
+		{&s.LogoutTimeout, &below.LogoutTimeout},
+		{&s.AnswerTimeout, &below.AnswerTimeout},
+	} {
+		if *field.own == 0 {
+			*field.own = *field.below
+		}
+	}
+	return s
+}
+
+// loginConfig turns the settings into what one login takes.
+func (s LoginSettings) loginConfig() LoginConfig {
+	return LoginConfig{
+		InitiatorAlias: s.InitiatorAlias, CHAP: s.CHAP, HeaderDigest: s.HeaderDigest, DataDigest: s.DataDigest,
+		Offers: s.Offers, SkipSecurityStage: s.SkipSecurityStage, LoginTimeout: s.LoginTimeout,
+		PingInterval: s.PingInterval, PingTimeout: s.PingTimeout, LogoutTimeout: s.LogoutTimeout, AnswerTimeout: s.AnswerTimeout,
+	}
+}
+
+// Settings are what a Manager goes by and what may change while it runs. All but Login govern the sessions that
+// exist, from the moment of the change; Login governs those that are logged in afterwards.
+type Settings struct {
+	// ReconnectInterval is the time from the start of one login attempt of a session to the start of its next; 0 means
+	// DefaultReconnectInterval.
+	ReconnectInterval time.Duration
+	// ReconnectJitter is the largest share by which one gap may differ from the interval, 0 to 0.2. The default is 0.
+	ReconnectJitter float64
+	// RemovalLatency is how long devices stay after their session was lost; unset means DefaultRemovalLatency.
+	RemovalLatency Latency
+	// BootRemovalLatency is the same for the boot device of a boot session; unset means for ever.
+	BootRemovalLatency Latency
+	// QueueBound limits, session by session, the requests that wait while it is down.
+	QueueBound QueueBound
+	// Login is what new sessions offer unless their login says otherwise.
+	Login LoginSettings
+}
+
+// SettingError refuses a setting.
+type SettingError struct {
+	// Setting is the field's name, Got the value, Want what it may be.
+	Setting, Got, Want string
+}
+
+// Error names the setting, the value that came and those that may.
+func (e *SettingError) Error() string {
+	return fmt.Sprintf("setting %s: got %s, want %s", e.Setting, e.Got, e.Want)
+}
+
+// check refuses values outside their range.
+func (s Settings) check() error {
+	switch {
+	case s.ReconnectInterval < 0:
+		return &SettingError{"ReconnectInterval", s.ReconnectInterval.String(), "a duration above 0s, or 0s for the default"}
+	case !(s.ReconnectJitter >= 0 && s.ReconnectJitter <= maxReconnectJitter):
+		return &SettingError{"ReconnectJitter", fmt.Sprint(s.ReconnectJitter), "0 to 0.2"}
+	case s.QueueBound.Entries < 0:
+		return &SettingError{"QueueBound.Entries", fmt.Sprint(s.QueueBound.Entries), "a number above 0, or 0 for the default"}
+	case s.QueueBound.Bytes < 0:
+		return &SettingError{"QueueBound.Bytes", fmt.Sprint(s.QueueBound.Bytes), "a number above 0, or 0 for the default"}
+	}
+	return nil
+}
+
+// interval returns the reconnect interval in force.
+func (s Settings) interval() time.Duration {
+	if s.ReconnectInterval <= 0 {
+		return DefaultReconnectInterval
+	}
+	return s.ReconnectInterval
+}
+
+// Port is one initiator port: a name and the way out. Its name, with the initiator's, decides the ISIDs of its
+// sessions, so that they stay the same over a restart.
+type Port struct {
+	// Name tells the ports of one initiator apart.
+	Name string
+	// Dialer makes its connections, bound to the port's local address.
+	Dialer Dialer
+}
+
+// ManagerConfig is what a Manager starts with.
+type ManagerConfig struct {
+	// InitiatorName is the iSCSI name of this initiator (RFC 7143, Section 4.2.7).
+	InitiatorName string
+	// Ports are the initiator ports, at least one; the first is the default.
+	Ports []Port
+	// Defaults is the initial Settings.Login.
+	Defaults LoginSettings
+	// ReconnectInterval, ReconnectJitter, RemovalLatency, BootRemovalLatency and QueueBound are the initial Settings.
+	ReconnectInterval  time.Duration
+	ReconnectJitter    float64
+	RemovalLatency     Latency
+	BootRemovalLatency Latency
+	QueueBound         QueueBound
+	// ISID makes the ISID of a port's sessions for a qualifier; nil means random ones (RFC 7143, Section 11.12.5, format
+	// 10b) drawn from the names of initiator and port. It must return different values for different arguments.
+	ISID func(port int, qualifier uint16) iscsi.ISID
+	// Seed feeds the jitter, and nothing else.
+	Seed uint64
+	// Log, when not nil, records what sessions, devices and requests go through.
+	Log *trace.Log
+	// Deviations, when not nil, makes the Manager and its sessions break rules.
+	Deviations *Deviations
+}
+
+// settings returns the initial Settings.
+func (c ManagerConfig) settings() Settings {
+	return Settings{
+		ReconnectInterval: c.ReconnectInterval, ReconnectJitter: c.ReconnectJitter, RemovalLatency: c.RemovalLatency,
+		BootRemovalLatency: c.BootRemovalLatency, QueueBound: c.QueueBound, Login: c.Defaults,
+	}
+}
+
+// LoginSpec asks for a session.
+type LoginSpec struct {
+	// Kind is what the session is for.
+	Kind Kind
+	// Target is the target's name; a discovery session may leave it empty.
+	Target string
+	// Portal is where to log in; empty means the first portal of Target that discovery told.
+	Portal iscsi.Address
+	// InitiatorPort is the name of one of the Manager's ports; empty means the first.
+	InitiatorPort string
+	// BootLUN is the boot unit of a boot session, in wire form (scsi.LUN).
+	BootLUN uint64
+	// Settings override Settings.Login field by field.
+	Settings LoginSettings
+}
+
+// AddSpec asks for a session beyond the default ones: a clone of another, or one at a chosen portal.
+type AddSpec struct {
+	// Clone, when not 0, is the session to copy: its port, target, configured portal, kind and settings.
+	Clone SessionID
+	// Without Clone, the fields of LoginSpec say what to add; their zero Kind means Data.
+	LoginSpec
+}
