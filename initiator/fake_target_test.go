@@ -425,3 +425,30 @@ func (e *fakeEnd) progress(w *fakeWrite) {
 	}
 }
 
+// base makes pairs out of "Key=Value" texts.
+func base(pairs ...string) text.Pairs {
+	var list text.Pairs
+	for _, p := range pairs {
+		key, value, _ := strings.Cut(p, "=")
+		list.Add(key, value)
+	}
+	return list
+}
+
+// textOf reads the text of a request; the fake has complained about it already if it is none.
+func textOf(data []byte) text.Pairs {
+	pairs, _ := text.Parse(data)
+	return pairs
+}
+
+// dribble writes one byte at a time.
+type dribble struct{ net.Conn }
+
+func (d *dribble) Write(b []byte) (int, error) {
+	for i := range b {
+		if _, err := d.Conn.Write(b[i : i+1]); err != nil {
+			return i, err
+		}
+	}
+	return len(b), nil
+}

@@ -1,6 +1,7 @@
 package initiator
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/iscsispec/iscsispec/iscsi"
@@ -102,6 +103,13 @@ func (x *loginExchange) say(pairs text.Pairs) *pdu.LoginRequest {
 	return x.request()
 }
 
+// listen makes the empty request that lets the target go on with its text.
+func (x *loginExchange) listen() *pdu.LoginRequest {
+	p := x.say(nil)
+	p.Transit, p.NSG = false, 0
+	return p
+}
+
 // request makes a request out of the next part of the present text.
 func (x *loginExchange) request() *pdu.LoginRequest {
 	x.rounds++
@@ -166,7 +174,7 @@ func (x *loginExchange) next(p *pdu.LoginResponse) (*pdu.LoginRequest, error) {
 		return nil, x.failure(err)
 	}
 	if !complete {
-		return x.say(nil), nil
+		return x.listen(), nil
 	}
 	reply, err := x.take(pairs)
 	if err != nil {
@@ -185,6 +193,10 @@ func (x *loginExchange) take(pairs text.Pairs) (text.Pairs, error) {
 	}
 	security, others := text.CutSecurity(pairs)
 	reply, err := x.negotiation.Receive(others)
+	var key *text.KeyError
+	if x.cfg.CHAP != nil && errors.As(err, &key) && key.Key == text.KeyAuthMethod {
+		err = fmt.Errorf("%w: %w", ErrAuthFailed, err)
+	}
 	if err != nil {
 		return nil, x.failure(err)
 	}
