@@ -38,10 +38,6 @@ type PathsDeviations struct {
 	ReconnectWithDefaultISID bool
 	// DigestsChangeLive applies a change of the digest setting to connections in use.
 	DigestsChangeLive bool
-	// RemoveCloses closes the connection of a removed session without a logout.
-	RemoveCloses bool
-	// RemoveForgetsRequests never completes the requests in flight when their session is removed.
-	RemoveForgetsRequests bool
 	// RemoveByTarget removes all sessions to the target of the one to be removed.
 	RemoveByTarget bool
 	// RemoveWaitsForEver waits for the Logout Response without a limit.

@@ -43,8 +43,6 @@ type ReconnectDeviations struct {
 	OnlyWithDevices bool
 	// NotBoot never re-establishes boot sessions.
 	NotBoot bool
-	// KeepTSIH logs in again with the TSIH of the first login, as if continuing that session.
-	KeepTSIH bool
 	// TemporarySticks makes a temporary redirect replace the configured portal.
 	TemporarySticks bool
 	// PermanentForgotten treats a permanent redirect as a temporary one.

@@ -349,26 +349,3 @@ func (m *Manager) firstWithTSIH(s *managedSession) *managedSession {
 	}
 	return s
 }
-
-// Restart ends all sessions as the end of the process would, and begins again: the sessions that Login and LoginAll opened
-// for data and boot come back under new IDs with their old ISIDs, as sessions that are being re-established; added,
-// informational and discovery ones do not. It returns the new IDs without waiting for the logins.
-func (m *Manager) Restart(ctx context.Context) ([]SessionID, error) {
-	var again []LoginSpec
-	for _, s := range m.all() {
-		if s.kind.HasDevices() && (!s.place.added || m.dev.Paths.AddedArePersistent) {
-			again = append(again, s.spec)
-		}
-		s.inbox.post(func() { s.shutDown("restart") })
-		<-s.gone
-	}
-	var ids []SessionID
-	for i, spec := range again {
-		id, err := m.open(ctx, spec, opening{down: true, added: m.dev.Paths.AddedArePersistent && i > 0})
-		if err != nil {
-			return ids, err
-		}
-		ids = append(ids, id)
-	}
-	return ids, nil
-}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
+	"github.com/iscsispec/iscsispec/iscsi/text"
 	"github.com/iscsispec/iscsispec/scsi"
 )
 
@@ -182,15 +183,33 @@ func (m *Manager) reset(ctx context.Context, id SessionID, tm TaskManagement, sc
 
 // Ping sends a ping through a session that is up and returns what came back.
 func (m *Manager) Ping(ctx context.Context, id SessionID, data []byte) ([]byte, error) {
+	session, err := m.connection(id)
+	if err != nil {
+		return nil, err
+	}
+	return session.Ping(ctx, data)
+}
+
+// Text sends a Text Request through a session that is up and returns the target's pairs.
+func (m *Manager) Text(ctx context.Context, id SessionID, pairs text.Pairs) (text.Pairs, error) {
+	session, err := m.connection(id)
+	if err != nil {
+		return nil, err
+	}
+	return session.Text(ctx, pairs)
+}
+
+// connection returns the Session beneath a session, or an error that matches ErrTransportLost if there is none now.
+func (m *Manager) connection(id SessionID) (*Session, error) {
 	s, err := m.find(id)
 	if err != nil {
 		return nil, err
 	}
 	var session *Session
 	if s.ask(func() { session = s.session }); session == nil {
-		return nil, fmt.Errorf("session %s: %w", id, ErrTransportLost)
+		return nil, fmt.Errorf("session %s is not connected: %w", id, ErrTransportLost)
 	}
-	return session.Ping(ctx, data)
+	return session, nil
 }
 
 // Inquiry sends an INQUIRY for standard data and returns it, at most allocation bytes. A status other than GOOD is *StatusError.

@@ -342,9 +342,9 @@ func (m *Manager) Discover(ctx context.Context, id SessionID) ([]DiscoveredTarge
 	if s.kind != Discovery {
 		return nil, fmt.Errorf("SendTargets through a session of kind %v: %w", s.kind, ErrNotSupported)
 	}
-	var session *Session
-	if s.ask(func() { session = s.session }); session == nil {
-		return nil, fmt.Errorf("session %s: %w", id, ErrTransportLost)
+	session, err := m.connection(id)
+	if err != nil {
+		return nil, err
 	}
 	targets, err := session.SendTargets(ctx, "All")
 	if err != nil {
