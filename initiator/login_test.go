@@ -12,11 +12,11 @@ import (
 	"github.com/iscsispec/iscsispec/iscsi/text"
 )
 
-// answer is a scripted Login Response: fields of r that are zero are filled in from the request.
-type answer func(p *pdu.LoginRequest, r *pdu.LoginResponse)
+// loginReply is a scripted Login Response: fields of r that are zero are filled in from the request.
+type loginReply func(p *pdu.LoginRequest, r *pdu.LoginResponse)
 
 // answering serves logins by a list of changes to the plain answer; after the last one it reads on until the initiator leaves.
-func answering(answers ...answer) func(*fakeEnd) {
+func answering(answers ...loginReply) func(*fakeEnd) {
 	return func(e *fakeEnd) {
 		for _, change := range answers {
 			p := e.readLogin()
@@ -39,60 +39,60 @@ func answering(answers ...answer) func(*fakeEnd) {
 
 func plain(*pdu.LoginRequest, *pdu.LoginResponse) {}
 
-func keys(pairs ...string) answer {
+func keys(pairs ...string) loginReply {
 	return func(_ *pdu.LoginRequest, r *pdu.LoginResponse) { r.Data = base(pairs...).Append(nil) }
 }
 
 // delayed answers T=0.
-func delayed(pairs ...string) answer {
+func delayed(pairs ...string) loginReply {
 	return func(p *pdu.LoginRequest, r *pdu.LoginResponse) {
 		keys(pairs...)(p, r)
 		r.Transit, r.NSG, r.TSIH = false, 0, 0
 	}
 }
 
-func partial(data string) answer {
+func partial(data string) loginReply {
 	return func(_ *pdu.LoginRequest, r *pdu.LoginResponse) {
 		r.Data = []byte(data)
 		r.Transit, r.NSG, r.Continue, r.TSIH = false, 0, true, 0
 	}
 }
 
-func status(s iscsi.Status) answer {
+func status(s iscsi.Status) loginReply {
 	return func(_ *pdu.LoginRequest, r *pdu.LoginResponse) { r.SetStatus(uint16(s)) }
 }
 
 func TestLoginRefusesFaultyAnswers(t *testing.T) {
-	change := func(f func(r *pdu.LoginResponse)) answer {
+	change := func(f func(r *pdu.LoginResponse)) loginReply {
 		return func(_ *pdu.LoginRequest, r *pdu.LoginResponse) { f(r) }
 	}
 	for name, c := range map[string]struct {
-		answers []answer
+		answers []loginReply
 		want    string
 	}{
-		"status in the first":  {[]answer{status(iscsi.StatusNotFound)}, "0x0203"},
-		"status in the second": {[]answer{plain, status(iscsi.StatusOutOfResources)}, "0x0302"},
-		"unknown class":        {[]answer{plain, status(0x0400)}, "0x0400"},
-		"wrong tag":            {[]answer{change(func(r *pdu.LoginResponse) { r.ITT++ })}, "Task Tag"},
-		"wrong ISID":           {[]answer{change(func(r *pdu.LoginResponse) { r.ISID[5]++ })}, "ISID"},
-		"wrong version":        {[]answer{change(func(r *pdu.LoginResponse) { r.VersionActive = 1 })}, "version"},
-		"gap in StatSN":        {[]answer{plain, change(func(r *pdu.LoginResponse) { r.StatSN++ })}, "StatSN"},
-		"wrong CSG":            {[]answer{plain, change(func(r *pdu.LoginResponse) { r.CSG = 0 })}, "CSG"},
-		"reserved stage":       {[]answer{change(func(r *pdu.LoginResponse) { r.NSG = 2 })}, "NSG"},
-		"stage back":           {[]answer{plain, change(func(r *pdu.LoginResponse) { r.NSG = 0 })}, "NSG"},
-		"stage skipped":        {[]answer{change(func(r *pdu.LoginResponse) { r.NSG = 3 })}, "NSG"},
-		"T and C":              {[]answer{change(func(r *pdu.LoginResponse) { r.Continue = true })}, "T and C"},
-		"TSIH 0":               {[]answer{plain, change(func(r *pdu.LoginResponse) { r.TSIH = 0 })}, "TSIH"},
-		"method not offered":   {[]answer{keys("AuthMethod=SRP")}, "AuthMethod"},
-		"method CHAP":          {[]answer{keys("AuthMethod=CHAP")}, "AuthMethod"},
-		"CHAP without method":  {[]answer{keys("CHAP_A=5")}, "CHAP_A"},
-		"digest not offered":   {[]answer{plain, keys("HeaderDigest=CRC32C")}, "HeaderDigest"},
-		"number too large":     {[]answer{plain, keys("MaxBurstLength=16777215")}, "MaxBurstLength"},
-		"twice in one":         {[]answer{plain, delayed("ImmediateData=Yes", "ImmediateData=No"), plain}, "ImmediateData"},
-		"twice":                {[]answer{plain, delayed("ImmediateData=Yes"), keys("ImmediateData=No")}, "ImmediateData"},
-		"key with T=1":         {[]answer{plain, keys("X-com.example.a=1")}, "X-com.example.a"},
-		"no text":              {[]answer{change(func(r *pdu.LoginResponse) { r.Data = []byte("rubbish") })}, "text"},
-		"T unasked in long answer": {[]answer{plain, partial("Max"), func(_ *pdu.LoginRequest, r *pdu.LoginResponse) {
+		"status in the first":  {[]loginReply{status(iscsi.StatusNotFound)}, "0x0203"},
+		"status in the second": {[]loginReply{plain, status(iscsi.StatusOutOfResources)}, "0x0302"},
+		"unknown class":        {[]loginReply{plain, status(0x0400)}, "0x0400"},
+		"wrong tag":            {[]loginReply{change(func(r *pdu.LoginResponse) { r.ITT++ })}, "Task Tag"},
+		"wrong ISID":           {[]loginReply{change(func(r *pdu.LoginResponse) { r.ISID[5]++ })}, "ISID"},
+		"wrong version":        {[]loginReply{change(func(r *pdu.LoginResponse) { r.VersionActive = 1 })}, "version"},
+		"gap in StatSN":        {[]loginReply{plain, change(func(r *pdu.LoginResponse) { r.StatSN++ })}, "StatSN"},
+		"wrong CSG":            {[]loginReply{plain, change(func(r *pdu.LoginResponse) { r.CSG = 0 })}, "CSG"},
+		"reserved stage":       {[]loginReply{change(func(r *pdu.LoginResponse) { r.NSG = 2 })}, "NSG"},
+		"stage back":           {[]loginReply{plain, change(func(r *pdu.LoginResponse) { r.NSG = 0 })}, "NSG"},
+		"stage skipped":        {[]loginReply{change(func(r *pdu.LoginResponse) { r.NSG = 3 })}, "NSG"},
+		"T and C":              {[]loginReply{change(func(r *pdu.LoginResponse) { r.Continue = true })}, "T and C"},
+		"TSIH 0":               {[]loginReply{plain, change(func(r *pdu.LoginResponse) { r.TSIH = 0 })}, "TSIH"},
+		"method not offered":   {[]loginReply{keys("AuthMethod=SRP")}, "AuthMethod"},
+		"method CHAP":          {[]loginReply{keys("AuthMethod=CHAP")}, "AuthMethod"},
+		"CHAP without method":  {[]loginReply{keys("CHAP_A=5")}, "CHAP_A"},
+		"digest not offered":   {[]loginReply{plain, keys("HeaderDigest=CRC32C")}, "HeaderDigest"},
+		"number too large":     {[]loginReply{plain, keys("MaxBurstLength=16777215")}, "MaxBurstLength"},
+		"twice in one":         {[]loginReply{plain, delayed("ImmediateData=Yes", "ImmediateData=No"), plain}, "ImmediateData"},
+		"twice":                {[]loginReply{plain, delayed("ImmediateData=Yes"), keys("ImmediateData=No")}, "ImmediateData"},
+		"key with T=1":         {[]loginReply{plain, keys("X-com.example.a=1")}, "X-com.example.a"},
+		"no text":              {[]loginReply{change(func(r *pdu.LoginResponse) { r.Data = []byte("rubbish") })}, "text"},
+		"T unasked in long answer": {[]loginReply{plain, partial("Max"), func(_ *pdu.LoginRequest, r *pdu.LoginResponse) {
 			r.Transit, r.NSG, r.Data = true, 3, []byte("BurstLength=512\x00")
 		}}, "T=1"},
 	} {
@@ -114,7 +114,7 @@ func TestLoginRefusesFaultyAnswers(t *testing.T) {
 }
 
 func TestLoginIsPatientWithTheTarget(t *testing.T) {
-	for name, answers := range map[string][]answer{
+	for name, answers := range map[string][]loginReply{
 		"T delayed":       {delayed(), delayed(), plain, delayed(), delayed(), delayed(), plain},
 		"AuthMethod late": {delayed("TargetPortalGroupTag=1"), keys("AuthMethod=None"), plain},
 		"StatSN wraps": {
