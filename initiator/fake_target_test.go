@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -92,12 +93,13 @@ func (e *fakeEnd) read() pdu.PDU {
 	return p
 }
 
-// expect reads a PDU of type P and fails the test at anything else.
+// expect reads a PDU of type P. At anything else it fails the test and ends the connection, and the script with it.
 func expect[P pdu.PDU](e *fakeEnd) P {
 	p := e.read()
 	got, ok := p.(P)
 	if !ok {
 		e.t.Errorf("initiator sent %T, want %T", p, got)
+		runtime.Goexit()
 	}
 	return got
 }
