@@ -121,17 +121,15 @@ func TestLogout(t *testing.T) {
 		}, "DefaultTime2Wait=3"))
 		s := mustLogin(t, n, config())
 		s.window.max = s.window.next + 1
-		var outcomes []error
-		for range 3 {
-			r := &Request{CDB: make([]byte, 6)}
-			r.Done = func(r *Request) { outcomes = append(outcomes, r.Err) }
-			s.Submit(r)
+		var outcomes [3]error
+		for i := range outcomes {
+			s.Submit(&Request{CDB: make([]byte, 6), Done: func(r *Request) { outcomes[i] = r.Err }})
 		}
 		time.Sleep(time.Second)
 		if err := s.Logout(t.Context()); err != nil {
 			t.Error(err)
 		}
-		if len(outcomes) != 3 || !errors.Is(outcomes[0], ErrLoggedOut) || outcomes[1] != nil || !errors.Is(outcomes[2], ErrLoggedOut) {
+		if outcomes[0] != nil || !errors.Is(outcomes[1], ErrLoggedOut) || !errors.Is(outcomes[2], ErrLoggedOut) {
 			t.Errorf("outcomes %v", outcomes)
 		}
 		if l := s.Loss(); !errors.Is(l.Cause, ErrLoggedOut) || !l.Planned || l.Time2Wait != 3*time.Second {

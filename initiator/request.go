@@ -17,8 +17,8 @@ type Request struct {
 	Write []byte
 	// Attr is the task attribute; its zero value is sent as it is (untagged).
 	Attr pdu.TaskAttribute
-	// Done is called exactly once when the request is over, from a goroutine of the session. It must not block;
-	// it may call Submit. It may be nil.
+	// Done is called exactly once when the request is over, from a goroutine of the session; requests that are over at the same time may be
+	// told from two goroutines. It must not block; it may call Submit and Cancel, but neither Do nor Logout. It may be nil.
 	Done func(*Request)
 
 	// Err is nil when the target answered the command with any SCSI status; otherwise it says why there is no

@@ -37,6 +37,7 @@ type Session struct {
 
 	late        completions // Decided outside of the reader and the writer.
 	lateRunning bool
+	lateIdle    sync.Cond // Told when lateRunning becomes false.
 }
 
 // sessionPhase orders the life of a session; it only grows.
@@ -61,10 +62,12 @@ type notice struct {
 
 // newSession makes the session of a login that has just ended well.
 func newSession(cfg LoginConfig, dev *Deviations, d Dialer, info SessionInfo, w commandWindow) *Session {
-	return &Session{
+	s := &Session{
 		cfg: cfg, dev: dev, dialer: d, info: info, params: info.Params, window: w,
 		ended: make(chan struct{}), textTurn: make(chan struct{}, 1),
 	}
+	s.lateIdle.L = &s.mu
+	return s
 }
 
 // Done is closed when the session is over and every request has been answered.
@@ -121,6 +124,11 @@ func (s *Session) end(c *connection) {
 	}
 	s.mu.Unlock()
 	over.run()
+	s.mu.Lock()
+	for s.lateRunning {
+		s.lateIdle.Wait()
+	}
+	s.mu.Unlock()
 	close(s.ended)
 }
 
@@ -189,6 +197,7 @@ func (s *Session) runLate() {
 		s.late = completions{}
 		if over.first == nil && len(over.exchanges) == 0 {
 			s.lateRunning = false
+			s.lateIdle.Broadcast()
 			s.mu.Unlock()
 			return
 		}
