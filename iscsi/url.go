@@ -97,11 +97,20 @@ func (p *urlParser) parse() {
 	p.path(p.credentials(rest))
 }
 
-// credentials takes "user[%password]@" off the front. As in libiscsi the first "@" ends it, unless it belongs to the
-// path.
+// quote shows a piece of the URL in a message, unless it may be part of a password that holds "@" or "?" itself.
+func (p *urlParser) quote(piece string) string {
+	at, mark := strings.LastIndexByte(p.raw, '@'), strings.IndexByte(p.raw, '?')
+	if at != strings.IndexByte(p.raw, '@') || mark >= 0 && at > mark {
+		return "other text"
+	}
+	return strconv.Quote(piece)
+}
+
+// credentials takes "user[%password]@" off the front. As in libiscsi the first "@" ends it, even behind a slash: in a target's
+// name it is written %40.
 func (p *urlParser) credentials(rest string) string {
 	userinfo, after, found := strings.Cut(rest, "@")
-	if !found || strings.Contains(userinfo, "/") {
+	if !found {
 		return rest
 	}
 	if i := strings.IndexByte(userinfo, '%'); i >= 0 {
@@ -121,7 +130,7 @@ func (p *urlParser) path(rest string) {
 	host, path, hasPath := strings.Cut(rest, "/")
 	address, err := ParseAddress(host)
 	if err != nil {
-		p.fail("portal", "%v", err)
+		p.fail("portal", "expected host, host:port or [IPv6]:port, got %s", p.quote(host))
 		return
 	}
 	p.url.Portal = address
@@ -131,7 +140,7 @@ func (p *urlParser) path(rest string) {
 	target, lun, hasLUN := strings.Cut(path, "/")
 	name, err := url.PathUnescape(target)
 	if err != nil || name == "" {
-		p.fail("target", "expected a target name, got %q", target)
+		p.fail("target", "expected a target name, got %s", p.quote(target))
 		return
 	}
 	p.url.Target = name
@@ -140,7 +149,7 @@ func (p *urlParser) path(rest string) {
 	}
 	n, err := strconv.ParseUint(lun, 10, 14)
 	if err != nil || lun[0] == '+' {
-		p.fail("lun", "expected a number from 0 to 16383, got %q", lun)
+		p.fail("lun", "expected a number from 0 to 16383, got %s", p.quote(lun))
 		return
 	}
 	p.url.LUN, p.url.HasLUN = uint16(n), true
@@ -165,7 +174,7 @@ func (p *urlParser) argument(argument string) {
 	case "force_usn":
 		p.fail("argument", `"force_usn" selects a unit by serial number, which is not done here: name the LUN in the path`)
 	default:
-		p.fail("argument", "unknown argument %q: expected target_user, target_password, header_digest, data_digest or auth", key)
+		p.fail("argument", "unknown argument %s: expected target_user, target_password, header_digest, data_digest or auth", p.quote(key))
 	}
 }
 
@@ -185,7 +194,7 @@ func (p *urlParser) choice(key, value string, from choices) string {
 		}
 		known = append(known, c[0])
 	}
-	p.fail("argument", "%s: expected %s, got %q", key, strings.Join(known, " or "), value)
+	p.fail("argument", "%s: expected %s, got %s", key, strings.Join(known, " or "), p.quote(value))
 	return ""
 }
 
