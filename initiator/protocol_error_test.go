@@ -16,7 +16,6 @@ type violation struct {
 
 func violations() map[string]violation {
 	read := func() *Request { return readRequest(0, 4096) }
-	long := func() *Request { return readRequest(0, 1<<19) }
 	write := func() *Request { return writeRequest(0, make([]byte, 1<<20)) }
 	block := make([]byte, 512)
 	dataIn := func(p pdu.DataIn) func(*fakeEnd, *pdu.SCSICommand) {
@@ -47,11 +46,6 @@ func violations() map[string]violation {
 		"R2T of another LUN": {write, r2t(pdu.R2T{LUN: 1 << 48, BufferOffset: first, DesiredDataTransferLength: 512}), "LUN"},
 		"R2T without tag":    {write, r2t(pdu.R2T{TTT: pdu.ReservedTag, BufferOffset: first, DesiredDataTransferLength: 512}), "Target Transfer Tag"},
 		"gap in R2TSN":       {write, r2t(pdu.R2T{R2TSN: 1, BufferOffset: first, DesiredDataTransferLength: 512}), "R2TSN"},
-		"burst too long": {long, func(e *fakeEnd, p *pdu.SCSICommand) {
-			for i := range 5 {
-				e.write(&pdu.DataIn{ITT: p.ITT, DataSN: uint32(i), BufferOffset: uint32(i) << 16, Data: make([]byte, 1<<16)})
-			}
-		}, "MaxBurstLength"},
 	}
 }
 

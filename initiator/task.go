@@ -38,7 +38,6 @@ type task struct {
 	exchange *exchange // All other kinds.
 
 	received  int    // Data-In bytes that arrived.
-	inBurst   int    // Data-In bytes since the last F bit.
 	dataSN    uint32 // Next DataSN or R2TSN expected.
 	solicited int    // Where the next R2T begins if sequences come in order.
 	reading   bool   // The reader is filling req.Read right now.
