@@ -89,11 +89,11 @@ func (r *Recorder) Write(result *Result) error {
 
 // Finish puts the wall duration and the interruption into the header, where the writer allows it.
 func (r *Recorder) Finish(wall time.Duration, interrupted bool) error {
+	r.header.DurationMS, r.header.Interrupted = max(1, wall.Milliseconds()), interrupted
 	at, ok := r.w.(io.WriterAt)
 	if !ok {
 		return nil
 	}
-	r.header.DurationMS, r.header.Interrupted = max(1, wall.Milliseconds()), interrupted
 	line, err := json.Marshal(r.header)
 	if err != nil {
 		return fmt.Errorf("encoding the run header: %w", err)
@@ -104,6 +104,9 @@ func (r *Recorder) Finish(wall time.Duration, interrupted bool) error {
 	_, err = at.WriteAt(pad(line, r.room), 0)
 	return err
 }
+
+// Header returns the header as it was written last.
+func (r *Recorder) Header() Header { return r.header }
 
 // writeLine hands a line and its end to the writer in one call, so that a kill leaves whole lines only.
 func (r *Recorder) writeLine(line []byte) error {

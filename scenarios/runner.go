@@ -180,10 +180,12 @@ func (r *Runner) limits(e Entry) Limits {
 
 // guarded runs the check on a goroutine of its own, so that neither a panic nor a hang reaches the run.
 func (r *Runner) guarded(ctx context.Context, e Entry, env *Env) Outcome {
-	ctx, cancel := context.WithTimeout(ctx, max(env.Limits.Run, env.Limits.Wall))
+	// A bubble has a deadline of its own; its check only has to learn that the watchdog gave it up.
+	limit := env.Limits.Wall
 	if !env.Virtual {
-		ctx, cancel = context.WithTimeout(ctx, env.Limits.Run)
+		limit = env.Limits.Run
 	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	back := make(chan Outcome, 1)
 	go func() {

@@ -231,3 +231,24 @@ func TestProofs(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 }
+
+func TestProofsComeInOrder(t *testing.T) {
+	var checks []Check
+	for _, row := range LoadCatalogue().Rows()[:30] {
+		checks = append(checks, passing(row.ID))
+	}
+	var told []string
+	r := Runner{T: t, Workers: 4}
+	entries := registry(t, Suite{Name: "s", Virtual: true, Checks: checks}).Entries()
+	if err := r.ProveAll(t.Context(), entries, func(p Proof) { told = append(told, p.ID) }); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(ids(entries), told); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if err := r.ProveAll(ctx, entries, func(Proof) {}); !errors.Is(err, context.Canceled) {
+		t.Errorf("after an interruption: %v", err)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/iscsispec/iscsispec/reports"
 	"github.com/iscsispec/iscsispec/scenarios"
 )
 
@@ -15,12 +16,11 @@ type folder struct {
 	path     string
 	file     *os.File
 	recorder *scenarios.Recorder
-	header   scenarios.Header
 }
 
 // openFolder makes the run's folder, takes away what an earlier run left there, and writes the records' first line.
 func openFolder(path string, header scenarios.Header) (*folder, error) {
-	captures := filepath.Join(path, "captures")
+	captures := filepath.Join(path, reports.FolderCaptures)
 	if err := os.MkdirAll(captures, 0o755); err != nil {
 		return nil, fmt.Errorf("--out: %w", err)
 	}
@@ -29,7 +29,10 @@ func openFolder(path string, header scenarios.Header) (*folder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--out: %w", err)
 	}
-	for _, name := range append(old, filepath.Join(path, "index.html"), filepath.Join(path, "junit.xml"), filepath.Join(path, "report.json")) {
+	for _, report := range []string{reports.FileHTML, reports.FileJUnit, reports.FileJSON} {
+		old = append(old, filepath.Join(path, report))
+	}
+	for _, name := range old {
 		if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return nil, fmt.Errorf("--out: %w", err)
 		}
@@ -43,5 +46,23 @@ func openFolder(path string, header scenarios.Header) (*folder, error) {
 		file.Close()
 		return nil, err
 	}
-	return &folder{path: path, file: file, recorder: recorder, header: header}, nil
+	return &folder{path: path, file: file, recorder: recorder}, nil
 }
+
+// write adds one result: first its capture, whose path stands in the record, then the record.
+func (f *folder) write(r *scenarios.Result) error {
+	if err := reports.SaveCapture(f.path, r); err != nil {
+		return err
+	}
+	return f.recorder.Write(r)
+}
+
+// finish completes the records and draws the reports from them.
+func (f *folder) finish(results []*scenarios.Result, wall time.Duration, interrupted bool) error {
+	if err := f.recorder.Finish(wall, interrupted); err != nil {
+		return err
+	}
+	return reports.Write(f.path, reports.Run{Header: f.recorder.Header(), Results: results})
+}
+
+func (f *folder) close() error { return f.file.Close() }

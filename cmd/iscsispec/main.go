@@ -11,9 +11,15 @@ import (
 	"os/signal"
 	"syscall"
 	"testing"
+
+	"github.com/iscsispec/iscsispec/cmd/iscsispec/gotgt"
 )
 
 func main() {
+	// The program starts itself again with this word to be a gotgt target: see that package.
+	if len(os.Args) > 1 && os.Args[1] == gotgt.Verb {
+		os.Exit(gotgt.Main(os.Args[2:]))
+	}
 	inTest(func(t *testing.T) exitStatus {
 		// The first signal ends the run in order; a second one, no longer caught, ends the process.
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// statusCommand is "status N program args...": it runs a program and demands that exit status. Its output is in the
+// files stdout.txt and stderr.txt of the script's folder.
+func statusCommand(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: status N program args...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	var out, errOut bytes.Buffer
+	program, err := lookUp(ts, args[1])
+	ts.Check(err)
+	cmd := exec.Command(program, args[2:]...)
+	cmd.Dir = ts.MkAbs(".")
+	cmd.Stdout, cmd.Stderr = &out, &errOut
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "NO_COLOR", "GITHUB_ACTIONS", "ISCSISPEC_CHAP_USERNAME", "ISCSISPEC_CHAP_PASSWORD"} {
+		if value := ts.Getenv(name); value != "" {
+			cmd.Env = append(cmd.Env, name+"="+value)
+		}
+	}
+	got := 0
+	if err := cmd.Run(); err != nil {
+		got = cmd.ProcessState.ExitCode()
+	}
+	ts.Check(os.WriteFile(ts.MkAbs("stdout.txt"), out.Bytes(), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs("stderr.txt"), errOut.Bytes(), 0o600))
+	if got != want {
+		ts.Fatalf("%v: exit status %d, want %d\n%s%s", args[1:], got, want, out.String(), errOut.String())
+	}
+}
+
+// lookUp finds the program in the script's own PATH.
+func lookUp(ts *testscript.TestScript, name string) (string, error) {
+	for _, folder := range filepath.SplitList(ts.Getenv("PATH")) {
+		path := filepath.Join(folder, name)
+		if info, err := os.Stat(path); err == nil && info.Mode()&0o111 != 0 {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("%s is not in the script's PATH", name)
+}
+
+// garbageCommand is "garbage NAME": a listener on loopback that answers every connection with bytes that are no iSCSI;
+// its address is put into the variable NAME.
+func garbageCommand(ts *testscript.TestScript, _ bool, args []string) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Defer(func() { listener.Close() })
+	ts.Setenv(args[0], listener.Addr().String())
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				_, _ = conn.Write(bytes.Repeat([]byte("HTTP/1.1 400 Bad Request\r\n"), 10))
+				_, _ = conn.Read(make([]byte, 1<<16))
+			}()
+		}
+	}()
+}
+
+// closedCommand is "closed NAME": an address of loopback where nobody listens any more.
+func closedCommand(ts *testscript.TestScript, _ bool, args []string) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Setenv(args[0], listener.Addr().String())
+	ts.Check(listener.Close())
+}
