@@ -152,7 +152,9 @@ func wrongAnswer(k Key, offer, answer string) string {
 			return "at least the offered " + offer
 		}
 	case Obsolete:
-		return "Reject or No"
+		if answer != No {
+			return "Reject or No"
+		}
 	}
 	return ""
 }
