@@ -235,7 +235,7 @@ func baseWants(limits []string) []text.Want {
 	for _, l := range limits {
 		key, value, _ := strings.Cut(l, "=")
 		i := slices.IndexFunc(wants, func(w text.Want) bool { return w.Key == key })
-		if key == text.KeyMaxRecvDataSegmentLength {
+		if key == text.KeyMaxRecvDataSegmentLength || key == text.KeyTargetPortalGroupTag {
 			wants[i].Offer = value
 		} else {
 			wants[i].Limit = value

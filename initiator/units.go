@@ -143,7 +143,7 @@ func (s *managedSession) note(lun uint64, cdb, data []byte) (askAgain bool) {
 func (s *managedSession) observe(r *Request) {
 	switch scsi.Status(r.Status) {
 	case scsi.StatusGood:
-		if s.note(r.LUN, r.CDB, r.Read[:r.Transferred]) && s.session != nil {
+		if s.note(r.LUN, r.CDB, r.Read[:min(r.Transferred, len(r.Read))]) && s.session != nil {
 			s.askWhole(r.LUN, r.CDB)
 		}
 	case scsi.StatusCheckCondition:

@@ -1,0 +1,368 @@
+package initiator
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/iscsispec/iscsispec/iscsi"
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
+	"github.com/iscsispec/iscsispec/scsi"
+	"github.com/iscsispec/iscsispec/trace"
+)
+
+// fakeArray serves units at portals of a fakeNetwork, for tests of the Manager: it answers an enumeration from fakeUnits, reads
+// and writes blocks, and can be told to hold commands, to refuse logins, and to vanish.
+type fakeArray struct {
+	n *fakeNetwork
+
+	mu    sync.Mutex
+	units *fakeUnits
+	// limits are passed to fakeEnd.login; tag is the portal group tag by portal.
+	limits []string
+	tags   map[string]string
+	tsih   uint16
+	// script, when not nil, takes the next connection; it is used once.
+	script []func(*fakeEnd)
+	// hold says which commands get no answer.
+	hold func(*pdu.SCSICommand) bool
+	// mute leaves Logout Requests without an answer.
+	mute bool
+	live []*fakeEnd
+	// heard lists commands as "op lun lba", isids those of all logins, blocks what was written.
+	heard  []string
+	isids  []iscsi.ISID
+	blocks map[string][]byte
+	logins []time.Time
+}
+
+// newArray makes an array with the given LUNs, served at the given portals.
+func newArray(n *fakeNetwork, luns []uint32, portals ...string) *fakeArray {
+	a := &fakeArray{n: n, units: &fakeUnits{luns: luns, blocks: 1 << 17}, blocks: map[string][]byte{}, tags: map[string]string{}, tsih: 0x100}
+	for i, portal := range portals {
+		a.tags[portal] = fmt.Sprint(i + 1)
+	}
+	a.heal()
+	return a
+}
+
+// heal serves all portals; refuse serves none; sever ends all connections.
+func (a *fakeArray) heal() { a.service(true) }
+
+func (a *fakeArray) refuse() { a.service(false) }
+
+func (a *fakeArray) service(on bool) {
+	a.n.mu.Lock()
+	defer a.n.mu.Unlock()
+	for portal := range a.tags {
+		a.n.places[portal] = nil
+		if on {
+			a.n.places[portal] = func(e *fakeEnd) { a.serve(e, portal) }
+		}
+	}
+}
+
+func (a *fakeArray) sever() {
+	a.mu.Lock()
+	live := a.live
+	a.live = nil
+	a.mu.Unlock()
+	for _, e := range live {
+		e.Close()
+	}
+	synctest.Wait()
+}
+
+// serve is one connection.
+func (a *fakeArray) serve(e *fakeEnd, portal string) {
+	a.mu.Lock()
+	if len(a.script) > 0 {
+		script := a.script[0]
+		a.script = a.script[1:]
+		a.mu.Unlock()
+		script(e)
+		return
+	}
+	a.tsih++
+	e.tsih = a.tsih
+	limits := append(slices.Clone(a.limits), "TargetPortalGroupTag="+a.tags[portal])
+	a.mu.Unlock()
+	if !e.loginTagged(limits) {
+		return
+	}
+	a.mu.Lock()
+	a.live = append(a.live, e)
+	a.isids = append(a.isids, e.logins[0].ISID)
+	a.logins = append(a.logins, time.Now())
+	a.mu.Unlock()
+	a.commands(e)
+}
+
+// loginTagged is login with the portal group tag among the limits.
+func (e *fakeEnd) loginTagged(limits []string) bool { return e.login(limits...) }
+
+// commands serves the full feature phase.
+func (a *fakeArray) commands(e *fakeEnd) {
+	writes := map[uint32]*pdu.SCSICommand{}
+	for p := e.read(); p != nil; p = e.read() {
+		switch p := p.(type) {
+		case *pdu.SCSICommand:
+			if a.command(e, p) {
+				writes[p.ITT] = p
+			}
+		case *pdu.DataOut:
+			if c := writes[p.ITT]; c != nil && p.Final {
+				a.written(c, p.Data)
+				e.good(p.ITT)
+			}
+		case *pdu.LogoutRequest:
+			a.mu.Lock()
+			mute := a.mute
+			a.mu.Unlock()
+			if !mute {
+				e.write(&pdu.LogoutResponse{ITT: p.ITT})
+			}
+		case *pdu.NOPOut:
+			if p.ITT != pdu.ReservedTag {
+				e.write(&pdu.NOPIn{ITT: p.ITT, TTT: pdu.ReservedTag, Data: p.Data})
+			}
+		case *pdu.TaskManagementRequest:
+			e.write(&pdu.TaskManagementResponse{ITT: p.ITT})
+		case *pdu.TextRequest:
+			e.write(&pdu.TextResponse{Final: true, ITT: p.ITT, TTT: pdu.ReservedTag, Data: a.targets()})
+		}
+	}
+}
+
+// targets is the answer to SendTargets.
+func (a *fakeArray) targets() []byte {
+	text := "TargetName=" + testTarget + "\x00"
+	var portals []string
+	for portal := range a.tags {
+		portals = append(portals, portal)
+	}
+	slices.Sort(portals)
+	for _, portal := range portals {
+		text += "TargetAddress=" + portal + "," + a.tags[portal] + "\x00"
+	}
+	return []byte(text)
+}
+
+// command answers one command, unless it is held. It reports true if data are still to come.
+func (a *fakeArray) command(e *fakeEnd, p *pdu.SCSICommand) bool {
+	op := scsi.Opcode(p.CDB[0])
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.heard = append(a.heard, fmt.Sprintf("%v lun %v lba %d", op, scsi.LUN(p.LUN), binary.BigEndian.Uint32(p.CDB[2:])))
+	if a.hold != nil && a.hold(p) {
+		return false
+	}
+	switch op {
+	case scsi.OpRead10:
+		data := make([]byte, p.ExpectedDataTransferLength)
+		copy(data, a.blocks[blockKey(p)])
+		e.dataIn(p.ITT, data)
+	case scsi.OpWrite10:
+		a.blocks[blockKey(p)] = slices.Clone(p.Data)
+		e.good(p.ITT)
+	case scsi.OpTestUnitReady, scsi.OpSynchronizeCache10:
+		e.good(p.ITT)
+	default:
+		a.answer(e, p, a.units.ask(question{lun: p.LUN, cdb: p.CDB[:], length: int(p.ExpectedDataTransferLength)}))
+	}
+	return false
+}
+
+// written stores what a write brought after its command.
+func (a *fakeArray) written(p *pdu.SCSICommand, data []byte) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.blocks[blockKey(p)] = slices.Clone(data)
+}
+
+// blockKey names the block that a command is about.
+func blockKey(p *pdu.SCSICommand) string {
+	return fmt.Sprintf("%v/%d", scsi.LUN(p.LUN), binary.BigEndian.Uint32(p.CDB[2:]))
+}
+
+// answer sends a reply.
+func (a *fakeArray) answer(e *fakeEnd, p *pdu.SCSICommand, r reply) {
+	if r.good() && len(r.data) > 0 {
+		d := &pdu.DataIn{Final: true, StatusPresent: true, ITT: p.ITT, Data: r.data}
+		if rest := int(p.ExpectedDataTransferLength) - len(r.data); rest > 0 {
+			d.Underflow, d.ResidualCount = true, uint32(rest)
+		}
+		e.write(d)
+		return
+	}
+	response := &pdu.SCSIResponse{ITT: p.ITT, Status: byte(r.status)}
+	if r.status == scsi.StatusCheckCondition {
+		sense := r.sense.Append(nil)
+		response.Data = append(binary.BigEndian.AppendUint16(nil, uint16(len(sense))), sense...)
+	}
+	if p.ExpectedDataTransferLength > 0 {
+		response.Underflow, response.ResidualCount = true, p.ExpectedDataTransferLength
+	}
+	e.write(response)
+}
+
+// forget empties what was heard; said returns it.
+func (a *fakeArray) forget() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.heard = nil
+}
+
+func (a *fakeArray) said() []string {
+	synctest.Wait()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.heard)
+}
+
+// change alters the array under its lock.
+func (a *fakeArray) change(f func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	f()
+}
+
+// refuseWith answers one login with a status.
+func refuseWith(status iscsi.Status) func(*fakeEnd) {
+	return func(e *fakeEnd) {
+		if p := e.readLogin(); p != nil {
+			r := &pdu.LoginResponse{CSG: p.CSG, ISID: p.ISID, ITT: p.ITT}
+			r.SetStatus(uint16(status))
+			e.write(r)
+		}
+		e.read()
+	}
+}
+
+// newTestManager makes a Manager with one port on n.
+func newTestManager(t *testing.T, n *fakeNetwork, edit func(*ManagerConfig)) *Manager {
+	t.Helper()
+	cfg := ManagerConfig{
+		InitiatorName: testInitiator, Ports: []Port{{Name: "p1", Dialer: n}}, Log: trace.NewLog(),
+		Defaults: LoginSettings{PingInterval: Never},
+	}
+	if edit != nil {
+		edit(&cfg)
+	}
+	m, err := NewManager(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Close)
+	return m
+}
+
+// address reads a portal's address.
+func address(portal string) iscsi.Address {
+	a, err := iscsi.ParseAddress(portal)
+	if err != nil {
+		panic(err)
+	}
+	return a
+}
+
+// mustOpen logs in at portalA.
+func mustOpen(t *testing.T, m *Manager, kind Kind) SessionID {
+	t.Helper()
+	spec := LoginSpec{Kind: kind, Target: testTarget, Portal: address(portalA)}
+	if kind == Discovery {
+		spec.Target = ""
+	}
+	id, err := m.Login(t.Context(), spec)
+	if err != nil {
+		t.Fatalf("login: %v", err)
+	}
+	return id
+}
+
+// flight is a request on its way.
+type flight struct {
+	*Request
+	over bool
+	at   time.Time
+}
+
+// submit submits r and returns what becomes of it.
+func submit(t *testing.T, m *Manager, id SessionID, r *Request, deadline time.Time) *flight {
+	t.Helper()
+	f := &flight{Request: r}
+	r.Done = func(*Request) {
+		if f.over {
+			t.Errorf("request completed twice")
+		}
+		f.over, f.at = true, time.Now()
+	}
+	if err := m.Submit(id, r, deadline); err != nil {
+		t.Fatalf("submit: %v", err)
+	}
+	synctest.Wait()
+	return f
+}
+
+// wants checks how a request ended.
+func (f *flight) wants(t *testing.T, outcome string) {
+	t.Helper()
+	synctest.Wait()
+	got := "pending"
+	if f.over {
+		got = f.Outcome()
+	}
+	if got != outcome {
+		t.Errorf("request %x is %s, want %s", f.CDB, got, outcome)
+	}
+}
+
+// state returns the state of a session, or StateClosed.
+func state(m *Manager, id SessionID) State {
+	status, err := m.Session(id)
+	if err != nil {
+		return StateClosed
+	}
+	return status.State
+}
+
+// deviceLUNs lists the LUN numbers of all paths of all devices.
+func deviceLUNs(m *Manager) []uint64 {
+	list := []uint64{}
+	for _, d := range m.Devices() {
+		for _, p := range d.Paths {
+			list = append(list, lunNumber(p.LUN))
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// pass lets virtual time pass.
+func pass(s float64) {
+	time.Sleep(time.Duration(s * float64(time.Second)))
+	synctest.Wait()
+}
+
+// onLUN addresses a request to a LUN.
+func onLUN(r *Request, lun uint32) *Request {
+	r.LUN = uint64(scsi.LUNOf(lun))
+	return r
+}
+
+// dialAll is a Dialer that counts; it stands for a port.
+type dialAll struct {
+	Dialer
+	dials *int
+}
+
+func (d dialAll) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	*d.dials++
+	return d.Dialer.DialContext(ctx, network, address)
+}
