@@ -1,10 +1,8 @@
 package initiator
 
 import (
-	"context"
 	"encoding/binary"
 	"fmt"
-	"net"
 	"slices"
 	"sync"
 	"testing"
@@ -289,6 +287,7 @@ func mustOpen(t *testing.T, m *Manager, kind Kind) SessionID {
 // flight is a request on its way.
 type flight struct {
 	*Request
+	mu   sync.Mutex
 	over bool
 	at   time.Time
 }
@@ -298,6 +297,8 @@ func submit(t *testing.T, m *Manager, id SessionID, r *Request, deadline time.Ti
 	t.Helper()
 	f := &flight{Request: r}
 	r.Done = func(*Request) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
 		if f.over {
 			t.Errorf("request completed twice")
 		}
@@ -314,6 +315,8 @@ func submit(t *testing.T, m *Manager, id SessionID, r *Request, deadline time.Ti
 func (f *flight) wants(t *testing.T, outcome string) {
 	t.Helper()
 	synctest.Wait()
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	got := "pending"
 	if f.over {
 		got = f.Outcome()
@@ -356,13 +359,11 @@ func onLUN(r *Request, lun uint32) *Request {
 	return r
 }
 
-// dialAll is a Dialer that counts; it stands for a port.
-type dialAll struct {
-	Dialer
-	dials *int
-}
-
-func (d dialAll) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	*d.dials++
-	return d.Dialer.DialContext(ctx, network, address)
+// dials returns where connections were opened since the last call.
+func (n *fakeNetwork) dials() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	dialed := n.dialed
+	n.dialed = nil
+	return dialed
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,8 +18,7 @@ import (
 func TestSessionSurvivesLoss(t *testing.T) {
 	bubble(t, func(t *testing.T, n *fakeNetwork) {
 		a := newArray(n, []uint32{0, 1, 5}, portalA)
-		dials := 0
-		m := newTestManager(t, n, func(c *ManagerConfig) { c.Ports[0].Dialer = dialAll{n, &dials} })
+		m := newTestManager(t, n, nil)
 		id := mustOpen(t, m, Data)
 		if got := deviceLUNs(m); !slices.Equal(got, []uint64{0, 1, 5}) {
 			t.Fatalf("devices %v", got)
@@ -36,8 +36,8 @@ func TestSessionSurvivesLoss(t *testing.T) {
 			t.Errorf("devices while down: %+v", d)
 		}
 		pass(12)
-		if dials != 1+3 {
-			t.Errorf("%d dials after 12 s, want the login and 3 attempts", dials)
+		if d := n.dials(); len(d) != 1+3 {
+			t.Errorf("%d dials after 12 s, want the login and 3 attempts", len(d))
 		}
 		a.heal()
 		pass(3)
@@ -52,8 +52,8 @@ func TestSessionSurvivesLoss(t *testing.T) {
 			t.Errorf("devices after: %+v", d)
 		}
 		pass(60)
-		if dials != 5 {
-			t.Errorf("%d dials at the end, want 5", dials)
+		if d := n.dials(); len(d) != 1 {
+			t.Errorf("%d dials afterwards, want 1", len(d))
 		}
 	})
 }
@@ -207,11 +207,11 @@ func TestWhileDown(t *testing.T) {
 		if len(m.Sessions()) != 0 || len(m.Devices()) != 0 {
 			t.Errorf("left: %v %v", m.Sessions(), m.Devices())
 		}
-		n.dialed = nil
+		n.dials()
 		a.heal()
 		pass(60)
-		if len(n.dialed) != 0 {
-			t.Errorf("dialled %v after the logoff", n.dialed)
+		if d := n.dials(); len(d) != 0 {
+			t.Errorf("dialled %v after the logoff", d)
 		}
 	})
 }
@@ -231,14 +231,14 @@ func TestLogoffEverywhere(t *testing.T) {
 			m := newTestManager(t, n, nil)
 			id := mustOpen(t, m, Data)
 			pass(10)
-			ended := false
-			a.change(func() { a.script = append(a.script, func(e *fakeEnd) { e.readLogin(); e.read(); ended = true }) })
+			var ended atomic.Bool
+			a.change(func() { a.script = append(a.script, func(e *fakeEnd) { e.readLogin(); e.read(); ended.Store(true) }) })
 			a.sever()
 			pass(1)
 			if err := m.Logout(t.Context(), id); err != nil {
 				t.Error(err)
 			}
-			if pass(0); !ended {
+			if pass(0); !ended.Load() {
 				t.Error("the login in progress goes on")
 			}
 			pass(60)
@@ -273,10 +273,10 @@ func TestLogoffEverywhere(t *testing.T) {
 			if err := m.RemoveSession(t.Context(), id); err != nil || time.Since(before) != DefaultLogoutTimeout {
 				t.Errorf("%v after %v, want %v", err, time.Since(before), DefaultLogoutTimeout)
 			}
-			n.dialed = nil
+			n.dials()
 			pass(60)
-			if len(n.dialed) != 0 || len(m.Sessions()) != 0 {
-				t.Errorf("dialled %v, listed %v", n.dialed, m.Sessions())
+			if d := n.dials(); len(d) != 0 || len(m.Sessions()) != 0 {
+				t.Errorf("dialled %v, listed %v", d, m.Sessions())
 			}
 		})
 	})
