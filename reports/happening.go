@@ -49,6 +49,9 @@ func happening(e *trace.Event) string {
 	default:
 		say("%s %s", e.Kind, e.State)
 	}
+	if e.Reason != "" && len(words) > 0 {
+		words[len(words)-1] += ","
+	}
 	if e.Reason != "" {
 		say("%s", e.Reason)
 	}
@@ -64,13 +67,16 @@ func change(e *trace.Event) string {
 	if e.Was != "" && e.Was != "none" && e.Was != e.State {
 		s = e.Was + " → " + e.State
 	}
-	if e.Op != "" {
-		s = e.Op + " (" + s + ")"
+	switch {
+	case e.Op == "":
+		return s
+	case e.Was == "" || e.Was == e.State:
+		return strings.ReplaceAll(e.Op, "-", " ")
 	}
-	return s
+	return strings.ReplaceAll(e.Op, "-", " ") + " (" + s + ")"
 }
 
-// seconds gives an instant with as many digits as tell something: milliseconds, or finer where milliseconds would hide it.
+// seconds gives an instant to the millisecond.
 func seconds(d time.Duration) string {
 	return fmt.Sprintf("%.3f s", d.Seconds())
 }

@@ -1,0 +1,69 @@
+// Filters and folds the page. Without it everything is there, only unfiltered.
+(() => {
+  const all = (s, at = document) => [...at.querySelectorAll(s)];
+  const form = document.querySelector('.filter');
+  const rows = all('.checks tbody tr');
+  const sections = all('details.check');
+  const chips = all('.chip', form);
+  const texts = rows.map((r) => r.textContent.toLowerCase());
+
+  function apply() {
+    const on = new Set(chips.filter((c) => c.getAttribute('aria-pressed') === 'true').map((c) => c.dataset.verdict));
+    const words = form.text.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const group = form.group.value;
+    let n = 0;
+    rows.forEach((r, i) => {
+      const show = on.has(r.dataset.verdict) && (!group || r.dataset.group === group) && words.every((w) => texts[i].includes(w));
+      r.hidden = sections[i].hidden = !show;
+      n += show;
+    });
+    form.querySelector('.shown').textContent = n === rows.length ? `${n} checks` : `${n} of ${rows.length} checks`;
+    document.querySelector('.none').hidden = n > 0;
+  }
+
+  function openTarget() {
+    const d = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (!d || d.tagName !== 'DETAILS') return;
+    d.hidden = false;
+    d.open = true;
+    d.scrollIntoView();
+    d.querySelector('summary').focus({preventScroll: true});
+  }
+
+  chips.forEach((c) => c.addEventListener('click', () => {
+    c.setAttribute('aria-pressed', c.getAttribute('aria-pressed') !== 'true');
+    apply();
+  }));
+  form.addEventListener('input', apply);
+  form.addEventListener('submit', (e) => e.preventDefault());
+  document.addEventListener('keydown', (e) => {
+    if (e.key === '/' && !/^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement.tagName)) {
+      e.preventDefault();
+      form.text.focus();
+    }
+  });
+
+  const toggle = document.querySelector('.all');
+  toggle.hidden = false;
+  toggle.addEventListener('click', () => {
+    const shown = sections.filter((s) => !s.hidden);
+    const open = shown.some((s) => !s.open);
+    shown.forEach((s) => { s.open = open; });
+    toggle.textContent = open ? 'close all shown' : 'open all shown';
+  });
+
+  if (navigator.clipboard) {
+    all('.copy').forEach((b) => {
+      b.hidden = false;
+      b.addEventListener('click', () => navigator.clipboard.writeText(b.previousElementSibling.textContent).then(() => {
+        b.textContent = 'copied';
+        setTimeout(() => { b.textContent = 'copy'; }, 1500);
+      }));
+    });
+  }
+
+  form.hidden = false;
+  window.addEventListener('hashchange', openTarget);
+  apply();
+  openTarget();
+})();

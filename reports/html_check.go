@@ -1,0 +1,162 @@
+package reports
+
+import (
+	"fmt"
+	"html/template"
+	"strings"
+
+	"github.com/iscsispec/iscsispec/scenarios"
+)
+
+// The rows that all ladders of a page share, so that it stays within some megabytes however many checks there are.
+const (
+	rowsOfFindings = 7000 // for checks that did not come out as they should
+	rowsOfOthers   = 6000
+	maxRowsFinding = 160 // in one ladder
+	maxRowsOther   = 60
+	minRows        = 12
+	maxPlanBytes   = 8 << 10
+)
+
+// pageCheck is one check as the page shows it.
+type pageCheck struct {
+	Anchor, ID, Title, Group, Level, Clause, Time string
+	Verdict, Sign                                 string
+	Open                                          bool
+	Reason, Standing                              string
+	Stimulus, Rule                                string
+	Accepted                                      []string
+	Actual                                        string
+	Findings                                      []pageFinding
+	Faults                                        []pageFault
+	Replay, Capture, Plan                         string
+	Plot, Ladder                                  template.HTML
+	Omitted, Folded                               string
+}
+
+// pageFinding is one finding of a judge.
+type pageFinding struct {
+	Verdict, Sign, Label, Reason, Clause, Expected, Actual, Evidence string
+}
+
+// pageFault is one planned fault and what became of it.
+type pageFault struct{ Plan, Fired string }
+
+// rowLimits says how long ladders may be.
+type rowLimits struct{ finding, other int }
+
+func newRowLimits(results []*scenarios.Result) rowLimits {
+	findings := 0
+	for _, r := range results {
+		if worthOpening(r) {
+			findings++
+		}
+	}
+	return rowLimits{
+		finding: min(max(rowsOfFindings/max(findings, 1), minRows), maxRowsFinding),
+		other:   min(max(rowsOfOthers/max(len(results)-findings, 1), minRows), maxRowsOther),
+	}
+}
+
+// worthOpening tells whether a reader comes for this check.
+func worthOpening(r *scenarios.Result) bool {
+	return r.Verdict != scenarios.Pass && r.Verdict != scenarios.Skip
+}
+
+func newPageCheck(r *scenarios.Result, limits rowLimits) pageCheck {
+	c := pageCheck{
+		Anchor: r.Suite + "-" + r.ID, ID: r.ID, Title: r.Title, Group: r.Group, Level: string(r.Level), Clause: r.Clause,
+		Verdict: r.Verdict.String(), Sign: r.Verdict.Sign(), Open: !r.Expected(), Reason: r.Reason, Standing: standing(r),
+		Accepted: r.Accepted, Actual: r.Actual, Replay: r.Replay, Capture: r.Capture, Plan: r.Plan,
+		Time: fmt.Sprintf("%.3f s", r.Duration.Seconds()) + pick(r.Virtual, " virtual", ""),
+	}
+	if len(c.Plan) > maxPlanBytes {
+		c.Plan = c.Plan[:maxPlanBytes] + "\n... the rest is in the records"
+	}
+	if row := scenarios.LoadCatalogue().Row(r.ID); row != nil {
+		c.Stimulus, c.Rule = row.Stimulus, row.Verdict
+	}
+	for _, f := range r.Findings {
+		c.Findings = append(c.Findings, newPageFinding(r, f))
+	}
+	for _, f := range r.Faults {
+		c.Faults = append(c.Faults, pageFault{f.Plan, firedText(f)})
+	}
+	c.draw(r, limits)
+	return c
+}
+
+// draw adds the timing plot and the ladder.
+func (c *pageCheck) draw(r *scenarios.Result, limits rowLimits) {
+	if len(r.Trace) == 0 {
+		return
+	}
+	if t := newTiming(r.Trace); t != nil {
+		c.Plot = template.HTML(t.svg()) // its texts are escaped where they are written
+		c.Omitted = strings.Join(t.omitted, ", ")
+	}
+	limit := limits.other
+	if worthOpening(r) {
+		limit = limits.finding
+	}
+	l := newLadder(r.Trace, limit)
+	if len(l.rows) == 0 {
+		return
+	}
+	c.Ladder = template.HTML(l.html()) // likewise
+	if l.folded > 0 {
+		c.Folded = fmt.Sprintf("%s folded in this ladder; the whole is in records.jsonl.", count(l.folded, "line"))
+	}
+}
+
+func newPageFinding(r *scenarios.Result, f scenarios.Finding) pageFinding {
+	p := pageFinding{Verdict: f.Verdict.String(), Sign: f.Verdict.Sign(), Reason: f.Reason, Clause: f.Clause}
+	var label []string
+	for _, s := range []string{f.Part, f.Rule} {
+		if s != "" {
+			label = append(label, s)
+		}
+	}
+	if f.At > 0 {
+		label = append(label, "at "+seconds(f.At))
+	}
+	if len(label) > 0 {
+		p.Label = strings.Join(label, ", ") + ":"
+	}
+	if expected := strings.Join(f.Expected, " or "); expected != strings.Join(r.Accepted, " or ") {
+		p.Expected = expected
+	}
+	if f.Actual != r.Actual {
+		p.Actual = f.Actual
+	}
+	if len(f.Evidence) > 0 {
+		var b strings.Builder
+		_ = WriteLadder(&b, f.Evidence, 0) // a strings.Builder takes everything
+		p.Evidence = b.String()
+	}
+	return p
+}
+
+func firedText(f scenarios.Fault) string {
+	switch {
+	case f.Fired == 0 && f.Optional:
+		return "did not fire, and need not"
+	case f.Fired == 0:
+		return "never fired"
+	case f.Fired == 1:
+		return "fired once"
+	}
+	return fmt.Sprintf("fired %d times", f.Fired)
+}
+
+func standing(r *scenarios.Result) string {
+	switch r.Standing {
+	case scenarios.Known:
+		return "Known, and listed in the baseline: " + r.Because
+	case scenarios.Fixed:
+		return "Listed in the baseline and passes now: take the entry out. It said: " + r.Because
+	case scenarios.Differs:
+		return "Listed in the baseline, but came out differently. It said: " + r.Because
+	}
+	return ""
+}
