@@ -12,8 +12,8 @@
 // answered connection request happens at an instant of its own: each end of a connection owns a lane, a residue of the nanosecond
 // clock, and all that reaches this end happens on its lane. Latency and jitter are drawn from the seed, the name of the connection, the
 // direction and the number of the delivery, never from the order of calls. A bubble's clock moves only while all its goroutines wait, so
-// each delivery is worked off before the next one, and the same seed leaves the same trace byte for byte. No lane coincides with a
-// whole millisecond, so that a timer armed for a round instant never ties with a delivery.
+// each delivery is worked off before the next one, and the same seed leaves the same trace byte for byte. The instants of [Grain] are
+// left to others, so that a timer armed for a whole millisecond never ties with a delivery.
 //
 // # Names
 //

@@ -9,11 +9,15 @@ import (
 // of different lanes never share an instant, whatever order they were scheduled in.
 const (
 	laneModulus = 8192
-	// Multiples of laneGap are nobody's lane: a whole millisecond (2^6 * 5^6 ns) is such a multiple, and timers love whole milliseconds.
-	laneGap  = 64
-	laneMax  = laneModulus / laneGap * (laneGap - 1)
-	laneNone = -1
+	laneWidth   = Grain - 2 // of each grain, the first and the last nanosecond are nobody's lane
+	laneMax     = laneModulus / Grain * laneWidth
+	laneNone    = -1
 )
+
+// Grain is the spacing, in nanoseconds from the network's start, of the instants that the network leaves to others: at its multiples, and at
+// the last nanosecond before each, nothing is ever delivered. A whole millisecond is a multiple. Whoever drives a run acts at such
+// instants, and so never ties with a delivery.
+const Grain = 64
 
 // lane is a residue class of instants, owned by one end of a connection.
 type lane struct {
@@ -22,7 +26,7 @@ type lane struct {
 }
 
 func (l *lane) residue() time.Duration {
-	return time.Duration(l.index/(laneGap-1)*laneGap + l.index%(laneGap-1) + 1)
+	return time.Duration(l.index/laneWidth*Grain + l.index%laneWidth + 1)
 }
 
 // next gives the first instant of the lane that is not before t and after every instant given out before.

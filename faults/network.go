@@ -115,6 +115,18 @@ func (n *Network) Name(name, addr string) error {
 	return nil
 }
 
+// ConnFrom gives the name of the open connection that was dialled from a local address, "" when there is none.
+func (n *Network) ConnFrom(local net.Addr) string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, c := range n.conns {
+		if local != nil && c.dialer.local.String() == local.String() {
+			return c.name
+		}
+	}
+	return ""
+}
+
 // Close ends the network: listeners close, open connections are reset, waiting dials fail. It is safe to call twice.
 func (n *Network) Close() {
 	n.mu.Lock()

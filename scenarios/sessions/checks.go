@@ -1,0 +1,15 @@
+package sessions
+
+import "slices"
+
+// Checks are all checks of this package. Each file of checks hands out its list; the registry sorts them by the catalogue.
+func Checks() []Check {
+	return slices.Concat(
+		sessionIDChecks(),
+		reconnectCadenceChecks(),
+		removalChecks(),
+		cacheChecks(),
+		queueChecks(),
+		redirectChecks(),
+	)
+}
