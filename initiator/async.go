@@ -9,6 +9,7 @@ import (
 	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
 	"github.com/iscsispec/iscsispec/iscsi/text"
+	"github.com/iscsispec/iscsispec/trace"
 )
 
 // drainLimit is the longest that a session waits for open tasks after the target has asked for a logout. It never waits longer
@@ -38,6 +39,9 @@ func (c *connection) receiveAsync(h *pdu.BHS) error {
 	if err != nil || !fresh {
 		return err
 	}
+	c.s.cfg.Log.Record(trace.Event{
+		Kind: trace.KindNote, Node: trace.NodeInitiator, From: c.s.info.Current.HostPort(), State: "async", Reason: p.Event.String(),
+	})
 	if tell := c.s.cfg.OnAsync; tell != nil {
 		tell(AsyncEvent{
 			Event: byte(p.Event), VendorCode: p.VendorCode, Parameter1: p.Parameter1, Parameter2: p.Parameter2, Parameter3: p.Parameter3,

@@ -107,7 +107,7 @@ func expect[P pdu.PDU](e *fakeEnd) P {
 // write sends p with the target's numbers filled in; the StatSN of p is kept if it is not 0.
 func (e *fakeEnd) write(p pdu.PDU) {
 	e.stamp(p)
-	_, _ = e.Conn.Write(pdu.Encode(nil, p, e.digests))
+	_, _ = e.Write(pdu.Encode(nil, p, e.digests))
 }
 
 func (e *fakeEnd) maxCmdSN() uint32 { return e.expCmdSN + e.window - 1 }
@@ -288,7 +288,7 @@ func mustLogin(t *testing.T, n *fakeNetwork, cfg LoginConfig) *Session {
 		t.Fatalf("login: %v", err)
 	}
 	t.Cleanup(func() {
-		_ = s.Close()
+		s.Close()
 		<-s.Done()
 	})
 	return s

@@ -30,7 +30,7 @@ func answering(answers ...loginReply) func(*fakeEnd) {
 			}
 			r.ExpCmdSN, r.MaxCmdSN = e.expCmdSN, e.maxCmdSN()
 			change(p, r)
-			_, _ = e.Conn.Write(pdu.Encode(nil, r, pdu.Digests{}))
+			_, _ = e.Write(pdu.Encode(nil, r, pdu.Digests{}))
 		}
 		for e.read() != nil {
 		}

@@ -76,7 +76,7 @@ func TestTooManyR2Ts(t *testing.T) {
 		n.at(portalA, script(func(e *fakeEnd) {
 			p := expect[*pdu.SCSICommand](e)
 			both := append(pdu.Encode(nil, e.r2t(p.ITT, 0, 65536), e.digests), pdu.Encode(nil, e.r2t(p.ITT, 1, 65536+262144), e.digests)...)
-			_, _ = e.Conn.Write(both)
+			_, _ = e.Write(both)
 			for e.read() != nil {
 			}
 		}, "MaxRecvDataSegmentLength=512", "FirstBurstLength=65536"))
@@ -172,7 +172,7 @@ func TestDigestErrorsEndTheConnection(t *testing.T) {
 				e.stamp(in)
 				wire := pdu.Encode(nil, in, e.digests)
 				wire[at] ^= 1
-				_, _ = e.Conn.Write(wire)
+				_, _ = e.Write(wire)
 				e.read()
 			}, "HeaderDigest=CRC32C", "DataDigest=CRC32C"))
 			cfg := config()

@@ -56,7 +56,7 @@ func (c redirectCase) run(t *testing.T) {
 			t.Errorf("dialed %v, want %v", n.dialed, c.dialed)
 		}
 		if s != nil {
-			_ = s.Close()
+			s.Close()
 			<-s.Done()
 		}
 	})

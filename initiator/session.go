@@ -95,10 +95,7 @@ func (s *Session) Info() SessionInfo {
 
 // Close ends the session without a Logout Request. It does not wait: Done tells when all requests have been answered, each
 // with ErrTransportLost. It may be called again.
-func (s *Session) Close() error {
-	s.conn.fail(ErrClosed)
-	return nil
-}
+func (s *Session) Close() { s.conn.fail(ErrClosed) }
 
 // end completes all that is open, in the order of submission, and closes Done. It runs once, when neither reader nor writer of the
 // connection runs any more.

@@ -237,7 +237,7 @@ func TestCloseIsALossOfTheUsersOwn(t *testing.T) {
 		s := mustLogin(t, n, config())
 		go func() {
 			time.Sleep(time.Second)
-			_ = s.Close()
+			s.Close()
 		}()
 		if err := s.Do(t.Context(), readRequest(0, 512)); !errors.Is(err, ErrTransportLost) || !errors.Is(err, ErrClosed) {
 			t.Errorf("request: %v", err)

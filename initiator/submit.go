@@ -64,7 +64,8 @@ func (s *Session) refuse(r *Request) error {
 
 // pump sends what waits while the command window is open. The mutex is held.
 func (s *Session) pump() {
-	if s.waiting.first == nil || s.phase > phaseOpen && !(s.phase == phaseLeaving && s.dev.Logout.CommandsAfterLogout) || s.conn.broken != nil {
+	closing := s.phase > phaseOpen && !s.dev.Logout.CommandsAfterLogout
+	if s.waiting.first == nil || closing || s.conn.broken != nil {
 		return
 	}
 	for r := s.waiting.first; r != nil; r = s.waiting.first {

@@ -18,9 +18,6 @@ const (
 	taskLogout
 )
 
-// reservedTag is the value of a task tag that stands for none.
-const reservedTag = 0xffffffff
-
 // maxTasks bounds the tasks of one session; what is beyond waits like for the command window.
 const maxTasks = 4096
 

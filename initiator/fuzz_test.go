@@ -1,0 +1,102 @@
+package initiator
+
+import (
+	"bytes"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
+)
+
+// FuzzLogin hands the login arbitrary answers: it ends, with a session or an error, within its bound of requests.
+func FuzzLogin(f *testing.F) {
+	for _, answers := range [][]pdu.PDU{
+		{&pdu.LoginResponse{Transit: true, NSG: 1, ITT: loginTag, Data: base("AuthMethod=None").Append(nil)}},
+		{&pdu.LoginResponse{ITT: loginTag, StatusClass: 1, StatusDetail: 1, Data: base("TargetAddress=[::1]:7,9").Append(nil)}},
+		{&pdu.LoginResponse{ITT: loginTag, Data: base("AuthMethod=CHAP").Append(nil)}, &pdu.LoginResponse{ITT: loginTag, StatSN: 1, Data: base("CHAP_A=5", "CHAP_I=1", "CHAP_C=0x00").Append(nil)}},
+		{&pdu.LoginResponse{ITT: loginTag, Continue: true, Data: []byte("Auth")}, &pdu.NOPIn{}},
+	} {
+		var stream []byte
+		for _, p := range answers {
+			stream = pdu.Encode(stream, p, pdu.Digests{})
+		}
+		f.Add(stream, true)
+		f.Add(stream, false)
+	}
+	f.Fuzz(func(t *testing.T, stream []byte, withCHAP bool) {
+		cfg := config()
+		if withCHAP {
+			cfg = chapConfig(true)
+		}
+		cfg.ISID = [6]byte{}
+		cfg = cfg.withDefaults()
+		x := newLoginExchange(&cfg, &sound, 0)
+		reader := pdu.NewReader(bytes.NewReader(stream), pdu.Limits{MaxDataSegmentLength: loginTextLimit})
+		for request := x.first(); request != nil; {
+			if len(request.Data) > loginTextLimit || request.Transit && request.Continue {
+				t.Fatalf("request %+v", request)
+			}
+			response, err := x.read(reader)
+			if err != nil {
+				return
+			}
+			if request, err = x.next(response); err != nil {
+				_ = err.Error()
+				return
+			}
+		}
+		if withCHAP {
+			t.Fatal("a target without the secret was logged in to")
+		}
+	})
+}
+
+// FuzzFullFeature hands a session arbitrary bytes: every request is answered once, and the session ends.
+func FuzzFullFeature(f *testing.F) {
+	for _, p := range []pdu.PDU{
+		&pdu.DataIn{Final: true, StatusPresent: true, StatSN: firstStatSN + 2, Data: make([]byte, 4096)},
+		&pdu.SCSIResponse{StatSN: firstStatSN + 2, Status: 2, Data: pdu.SenseSegment([]byte{0x70})},
+		&pdu.R2T{ITT: 1, BufferOffset: 4096, DesiredDataTransferLength: 4096},
+		&pdu.NOPIn{ITT: pdu.ReservedTag, TTT: 4},
+		&pdu.TextResponse{ITT: 2, TTT: 9, StatSN: firstStatSN + 2, Continue: true, Data: []byte("SendTargets=")},
+		&pdu.AsyncMessage{StatSN: firstStatSN + 2, Event: 1, Parameter3: 3},
+		&pdu.Reject{StatSN: firstStatSN + 2, Data: make([]byte, 48)},
+		&pdu.TaskManagementResponse{ITT: 3, StatSN: firstStatSN + 2},
+		&pdu.LogoutResponse{ITT: 4, StatSN: firstStatSN + 2},
+	} {
+		f.Add(pdu.Encode(nil, p, pdu.Digests{}))
+	}
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		bubble(t, func(t *testing.T, n *fakeNetwork) { feed(t, n, stream) })
+	})
+}
+
+// feed logs in, submits one request of each kind, and lets the target send stream and close.
+func feed(t *testing.T, n *fakeNetwork, stream []byte) {
+	n.at(portalA, script(func(e *fakeEnd) {
+		go func() {
+			for _, err := e.reader.Read(); err == nil; _, err = e.reader.Read() {
+			}
+		}()
+		_, _ = e.Write(stream)
+	}))
+	s, err := Login(t.Context(), n, config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answered atomic.Int32
+	requests := []*Request{readRequest(0, 4096), writeRequest(0, make([]byte, 128<<10)), readRequest(1, 512)}
+	for _, r := range requests {
+		r.Done = func(*Request) { answered.Add(1) }
+		s.Submit(r)
+	}
+	s.Cancel(requests[2], ErrTimeout)
+	go func() { _, _ = s.Text(t.Context(), nil) }()
+	go func() { _, _ = s.TaskManagement(t.Context(), TaskManagement{Function: pdu.FunctionLogicalUnitReset}) }()
+	<-s.Done()
+	synctest.Wait() // What was submitted after the end is answered after it.
+	if got := int(answered.Load()); got != len(requests) {
+		t.Errorf("%d requests answered, want %d", got, len(requests))
+	}
+}
