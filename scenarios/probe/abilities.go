@@ -74,7 +74,9 @@ func (p *Prober) Learn() (*Abilities, error) {
 	return a, nil
 }
 
-func (a *Abilities) note(format string, args ...any) { a.Notes = append(a.Notes, fmt.Sprintf(format, args...)) }
+func (a *Abilities) note(format string, args ...any) {
+	a.Notes = append(a.Notes, fmt.Sprintf(format, args...))
+}
 
 func (p *Prober) learnLogin(a *Abilities) error {
 	r := p.Login(Login{Keys: maximal(), Auth: AuthNone})
