@@ -68,7 +68,7 @@ func (d *discoverySet) groups(target string) []portalGroup {
 // tagOf returns the portal group tag that discovery told for a portal of a target.
 func (d *discoverySet) tagOf(target string, portal iscsi.Address) (uint16, bool) {
 	for _, a := range d.addresses(target) {
-		if a.HasTag && a.Address.HostPort() == portal.HostPort() {
+		if a.HasTag && a.HostPort() == portal.HostPort() {
 			return a.Tag, true
 		}
 	}

@@ -183,7 +183,7 @@ func (m *Manager) AddSession(ctx context.Context, add AddSpec) (SessionID, error
 	if err != nil && m.dev.Paths.RefusedAddClosesTarget {
 		for _, s := range m.all() {
 			if s.spec.Target == spec.Target {
-				m.logoff(context.Background(), s)
+				_ = m.logoff(context.Background(), s)
 			}
 		}
 	}
@@ -236,7 +236,7 @@ func (m *Manager) Logout(ctx context.Context, id SessionID) error {
 	if m.dev.Paths.RemoveByTarget {
 		for _, other := range m.all() {
 			if other != s && other.spec.Target == s.spec.Target {
-				m.logoff(ctx, other)
+				_ = m.logoff(ctx, other)
 			}
 		}
 	}
