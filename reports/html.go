@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	_ "embed" // the page's parts
 	"fmt"
 	"html/template"
@@ -71,7 +72,7 @@ func WriteHTML(w io.Writer, run Run) error {
 	}
 	data.BarLabel = strings.Join(parts, ", ")
 	limits := newRowLimits(run.Results)
-	for _, r := range run.Results {
+	for _, r := range findingsFirst(run.Results) {
 		data.Checks = append(data.Checks, newPageCheck(r, limits))
 		if !slices.Contains(data.Groups, r.Group) {
 			data.Groups = append(data.Groups, r.Group)
@@ -79,6 +80,15 @@ func WriteHTML(w io.Writer, run Run) error {
 	}
 	slices.Sort(data.Groups)
 	return page.Execute(w, data)
+}
+
+// findingsFirst puts what fails the run before all else, and otherwise keeps the order of the records.
+func findingsFirst(results []*scenarios.Result) []*scenarios.Result {
+	sorted := slices.Clone(results)
+	slices.SortStableFunc(sorted, func(a, b *scenarios.Result) int {
+		return cmp.Compare(pick(a.Expected(), 1, 0), pick(b.Expected(), 1, 0))
+	})
+	return sorted
 }
 
 // headline says in one sentence what a reader wants to know first.

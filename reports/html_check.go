@@ -65,7 +65,7 @@ func worthOpening(r *scenarios.Result) bool {
 
 func newPageCheck(r *scenarios.Result, limits rowLimits) pageCheck {
 	c := pageCheck{
-		Anchor: r.Suite + "-" + r.ID, ID: r.ID, Title: r.Title, Group: r.Group, Level: string(r.Level), Clause: r.Clause,
+		Anchor: r.Suite + "-" + r.ID, ID: r.ID, Title: r.Title, Group: r.Group, Level: string(r.Level), Clause: shortClause(r.Clause),
 		Verdict: r.Verdict.String(), Sign: r.Verdict.Sign(), Open: !r.Expected(), Reason: r.Reason, Standing: standing(r),
 		Accepted: r.Accepted, Actual: r.Actual, Replay: r.Replay, Capture: r.Capture, Plan: r.Plan,
 		Time: fmt.Sprintf("%.3f s", r.Duration.Seconds()) + pick(r.Virtual, " virtual", ""),
@@ -135,6 +135,25 @@ func newPageFinding(r *scenarios.Result, f scenarios.Finding) pageFinding {
 		p.Evidence = b.String()
 	}
 	return p
+}
+
+// shortClause names an RFC once where several of its sections follow each other: "RFC 7143 §6.3, §11.12.3".
+func shortClause(clause string) string {
+	var b strings.Builder
+	last := ""
+	for i, part := range strings.Split(clause, "; ") {
+		document, section, ok := strings.Cut(part, " §")
+		switch {
+		case i > 0 && ok && document == last:
+			b.WriteString(", §" + section)
+		case i > 0:
+			b.WriteString("; " + part)
+		default:
+			b.WriteString(part)
+		}
+		last = document
+	}
+	return b.String()
 }
 
 func firedText(f scenarios.Fault) string {

@@ -18,7 +18,8 @@ const (
 	rowOut    rowKind = iota // an arrow from the initiator to a portal
 	rowIn                    // an arrow from a portal to the initiator
 	rowNote                  // something that happened at neither end's wire
-	rowFault                 // a fault, or a change of what the network lets through
+	rowFault                 // a fault, or the network letting less through
+	rowHealed                // the network letting everything through again
 	rowFolded                // rows that were left out
 )
 
@@ -107,8 +108,10 @@ func (l *ladder) take(e *trace.Event, v *viewpoint, several bool) {
 		r.kind, r.text, r.faint, r.lost = rowIn, "no connection: "+e.Err, true, true
 	case trace.KindConnClosed:
 		r.kind, r.text, r.faint = l.closing(e, v)
-	case trace.KindFault, trace.KindLink:
+	case trace.KindFault:
 		r.kind = rowFault
+	case trace.KindLink:
+		r.kind = linkRow(e.State)
 	case trace.KindFolded:
 		r.kind = rowFolded
 		r.text = e.Reason
@@ -135,6 +138,16 @@ func (l *ladder) closing(e *trace.Event, v *viewpoint) (kind rowKind, text strin
 		return arrow(!here), "RST", true
 	}
 	return rowNote, "connection " + e.State, true
+}
+
+func linkRow(state string) rowKind {
+	switch state {
+	case trace.LinkCut, trace.LinkRefuse, trace.LinkSilent, "down":
+		return rowFault
+	case trace.LinkHeal:
+		return rowHealed
+	}
+	return rowNote
 }
 
 func arrow(outward bool) rowKind {
@@ -176,6 +189,8 @@ func (r row) sign() string {
 		return pick(r.lost, "x--  ", "<--  ")
 	case rowFault:
 		return " !   "
+	case rowHealed:
+		return " +   "
 	case rowNote:
 		return "   · "
 	case rowFolded:

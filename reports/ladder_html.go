@@ -82,6 +82,8 @@ func (r row) class() string {
 		c = "n"
 	case rowFault:
 		c = "f"
+	case rowHealed:
+		c = "g"
 	case rowFolded:
 		c = "z"
 	}

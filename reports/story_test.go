@@ -170,7 +170,7 @@ func reconnecting(d pdu.Digests, back time.Duration) *story {
 		s.add(trace.Event{Kind: trace.KindSession, Node: "initiator", Session: 1, Op: "attempt", State: "reconnecting", To: s.server})
 		s.refused()
 		s.at = s.at.Truncate(time.Second) + 5*time.Second
-		if s.at > 72*time.Second && s.at < 77*time.Second {
+		if s.at == 72*time.Second {
 			s.device(0, "removed", "removal latency", 0)
 			s.device(1, "removed", "removal latency", 0)
 			s.request(8, "WRITE(10)", "completed", "DEVICE-REMOVED")

@@ -89,13 +89,13 @@ func (t *timing) track(b *strings.Builder, tr *track, y int) {
 		width := max(to-from, 1)
 		label := s.label
 		if s.tone != toneGood {
-			label += fmt.Sprintf(" %.3g s", (s.to - s.from).Seconds())
+			label += " " + exactSeconds(s.to-s.from)
 		}
 		title := fmt.Sprintf("%s from %s to %s, for %s", s.label, seconds(s.from), seconds(s.to), seconds(s.to-s.from))
 		fmt.Fprintf(b, `<g class="band %s"><title>%s</title><rect x="%s" y="%d" width="%s" height="%d" rx="2"/>`,
 			s.tone, html.EscapeString(title), num(from), y, num(width), trackHeight)
-		if float64(len(label))*letterWidth+10 < width {
-			fmt.Fprintf(b, `<text x="%s" y="%d">%s</text>`, num(from+5), y+15, html.EscapeString(label))
+		if float64(len(label))*letterWidth+16 < width {
+			fmt.Fprintf(b, `<text x="%s" y="%d">%s</text>`, num(from+9), y+15, html.EscapeString(label))
 		}
 		b.WriteString(`</g>`)
 	}
@@ -118,6 +118,11 @@ func shape(name string, x, y float64) string {
 		return fmt.Sprintf("M%s %sl5 9h-10z", num(x), num(y-5))
 	}
 	return fmt.Sprintf("M%s %sh6v6h-6z", num(x-3), num(y-3))
+}
+
+// exactSeconds gives a period to the millisecond, without zeros that say nothing: 60 s, 59.999 s.
+func exactSeconds(d time.Duration) string {
+	return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.3f", d.Seconds()), "0"), ".") + " s"
 }
 
 // num writes a coordinate with at most one digit behind the point.
