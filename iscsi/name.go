@@ -117,7 +117,7 @@ func hexFault(digits string, want int) string {
 	}
 	for i := range len(digits) {
 		c := digits[i]
-		if !(c >= '0' && c <= '9') && !(c|0x20 >= 'a' && c|0x20 <= 'f') {
+		if digit, letter := c >= '0' && c <= '9', c|0x20 >= 'a' && c|0x20 <= 'f'; !digit && !letter {
 			return fmt.Sprintf("%q is not a hexadecimal digit", c)
 		}
 	}

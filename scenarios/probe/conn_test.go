@@ -274,7 +274,8 @@ func TestRandomnessIsKeyed(t *testing.T) {
 		p := probe.New(context.Background(), probe.Options{Seed: seed, Name: name})
 		return p.NewISID().String() + string(p.Random(9))
 	}
-	if draw(1, "a") != draw(1, "a") || draw(1, "a") == draw(2, "a") || draw(1, "a") == draw(1, "b") {
+	first, again := draw(1, "a"), draw(1, "a")
+	if first != again || draw(1, "a") == draw(2, "a") || draw(1, "a") == draw(1, "b") {
 		t.Error("what is drawn does not follow seed and name")
 	}
 	if n := len(probe.New(context.Background(), probe.Options{}).Random(13)); n != 13 {

@@ -153,8 +153,7 @@ func (b *inbox) cut(digests pdu.Digests) (Event, bool) {
 	reader := pdu.NewReader(bytes.NewReader(bytes.Clone(b.data[:length])), pdu.Limits{MaxDataSegmentLength: pdu.MaxDataSegmentLength, MaxAHSLength: pdu.MaxAHSLength})
 	reader.SetDigests(digests)
 	frame, err := reader.Read()
-	var digest *pdu.DigestError
-	if frame == nil || err != nil && !(errors.As(err, &digest) && digest.Segment == pdu.SegmentData) {
+	if frame == nil || err != nil && !isDataDigest(err) {
 		e := b.garbage()
 		e.Err = err
 		return e, true
@@ -165,6 +164,12 @@ func (b *inbox) cut(digests pdu.Digests) (Event, bool) {
 	}
 	b.drop(length)
 	return e, true
+}
+
+// isDataDigest tells whether an error is about a data digest, after which the stream is still in step.
+func isDataDigest(err error) bool {
+	var digest *pdu.DigestError
+	return errors.As(err, &digest) && digest.Segment == pdu.SegmentData
 }
 
 // wireLength returns how many bytes the PDU takes whose header is h.

@@ -108,15 +108,6 @@ func (e *DialError) Error() string {
 // Unwrap returns the dialer's error.
 func (e *DialError) Unwrap() error { return e.Err }
 
-// event tells a failed dial as an event.
-func (e *DialError) event() Event {
-	kind := Failed
-	if e.Interrupted {
-		kind = Interrupted
-	}
-	return Event{Kind: kind, At: time.Now(), Err: e}
-}
-
 // politeTime bounds the wait for each logout of Close.
 const politeTime = 2 * time.Second
 
