@@ -64,7 +64,7 @@ func (s *managedSession) runAttempt(ctx context.Context, a *attempt, cfg LoginCo
 func (s *managedSession) loginConfig(a *attempt) LoginConfig {
 	cfg := s.settings.loginConfig()
 	cfg.InitiatorName, cfg.TargetName = s.m.name, s.spec.Target
-	cfg.ISID, cfg.Portal = s.place.isid, a.portal
+	cfg.ISID, cfg.Portal, cfg.boot = s.place.isid, a.portal, s.kind == Boot
 	if s.kind == Discovery {
 		cfg.Type = DiscoverySession
 	}

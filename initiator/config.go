@@ -96,6 +96,8 @@ type LoginConfig struct {
 	Previous *SessionInfo
 	// Deviations, when not nil, makes the initiator break rules.
 	Deviations *Deviations
+	// boot says that the Manager logs in for a boot session, which the wire does not show.
+	boot bool
 }
 
 // withDefaults returns a copy in which zero times have their defaults.

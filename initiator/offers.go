@@ -42,7 +42,10 @@ func (cfg *LoginConfig) wants(dev *Deviations) []text.Want {
 	if cfg.TargetName != "" {
 		wants = append(wants, text.Want{Key: text.KeyTargetName, Offer: cfg.TargetName})
 	}
-	if !dev.Discovery.NoSessionType {
+	switch {
+	case cfg.boot && dev.Kinds.BootKeyOnWire:
+		wants = append(wants, text.Want{Key: text.KeySessionType, Offer: "Boot"})
+	case !dev.Discovery.NoSessionType:
 		wants = append(wants, text.Want{Key: text.KeySessionType, Offer: cfg.Type.String()})
 	}
 	wants = append(wants, text.Want{Key: text.KeyAuthMethod, Offer: cfg.authMethods()})

@@ -50,7 +50,7 @@ func (s *Session) refuse(r *Request) error {
 		return ErrLoggedOut
 	case s.phase == phaseOver || s.conn.broken != nil:
 		return s.fate(s.conn)
-	case s.info.Type == DiscoverySession:
+	case s.info.Type == DiscoverySession && !s.dev.Kinds.DiscoveryProbes:
 		return fmt.Errorf("SCSI command in a discovery session: %w", ErrNotSupported)
 	case len(r.CDB) == 0 || len(r.CDB) > 16:
 		return fmt.Errorf("CDB of %d bytes, want 1 to 16: %w", len(r.CDB), ErrNotSupported)
