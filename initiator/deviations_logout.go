@@ -10,6 +10,4 @@ type LogoutDeviations struct {
 	ForgetWaiters bool
 	// DefaultTime2Wait ignores the Time2Wait of a Logout Response with response 2 or 3.
 	DefaultTime2Wait bool
-	// ZeroCID sends CID 0 in a Logout Request for one connection.
-	ZeroCID bool
 }

@@ -1,6 +1,7 @@
 package initiator
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
