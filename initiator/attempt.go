@@ -70,9 +70,6 @@ func (s *managedSession) loginConfig(a *attempt) LoginConfig {
 	}
 	cfg.OnAsync = func(event AsyncEvent) { s.inbox.post(func() { s.asyncArrived(event) }) }
 	cfg.Log, cfg.Deviations, cfg.Rand = s.m.log, s.m.dev, s.challenges()
-	if s.kind == Boot && s.m.dev.Kinds.BootKeyOnWire {
-		cfg.sessionType = "Boot"
-	}
 	if s.logins > 0 {
 		cfg.Previous = &s.first
 	}

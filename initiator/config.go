@@ -96,8 +96,6 @@ type LoginConfig struct {
 	Previous *SessionInfo
 	// Deviations, when not nil, makes the initiator break rules.
 	Deviations *Deviations
-
-	sessionType string // The value of the SessionType key, where a deviation invents one.
 	// boot says that the Manager logs in for a boot session, which the wire does not show.
 	boot bool
 }

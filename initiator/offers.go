@@ -1,7 +1,6 @@
 package initiator
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
