@@ -111,7 +111,7 @@ func TestAnOrderlyCloseIsTheEndOfTheStreamBehindTheData(t *testing.T) {
 		mustWrite(t, p.dialled, []byte("last words"))
 		p.dialled.Close()
 		mustRead(t, p.accepted, []byte("last words"))
-		if err := readError(p.accepted); err != io.EOF {
+		if err := readError(p.accepted); !errors.Is(err, io.EOF) {
 			t.Errorf("read %v, want EOF", err)
 		}
 		if err := readError(p.dialled); !errors.Is(err, net.ErrClosed) {
@@ -134,7 +134,7 @@ func TestHalfCloseLeavesTheOtherHalfOpen(t *testing.T) {
 		if err := p.dialled.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
 			t.Fatal(err)
 		}
-		if err := readError(p.accepted); err != io.EOF {
+		if err := readError(p.accepted); !errors.Is(err, io.EOF) {
 			t.Errorf("read %v, want EOF", err)
 		}
 		mustWrite(t, p.accepted, []byte("still here"))

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -214,7 +215,7 @@ func (n *Network) finish(d *dialing, err error) {
 func (n *Network) abandon(d *dialing, cause error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if cause == context.DeadlineExceeded {
+	if errors.Is(cause, context.DeadlineExceeded) {
 		cause = dialTimeout{}
 	}
 	n.finish(d, cause)

@@ -49,7 +49,7 @@ func TestFinEndsBothEndsBehindTheData(t *testing.T) {
 		p.network.Fin(Everything)
 		mustRead(t, p.accepted, ping)
 		for _, c := range []net.Conn{p.dialled, p.accepted} {
-			if err := readError(c); err != io.EOF {
+			if err := readError(c); !errors.Is(err, io.EOF) {
 				t.Errorf("read %v, want EOF", err)
 			}
 		}
@@ -343,4 +343,34 @@ func TestLanesAreGivenBack(t *testing.T) {
 			t.Errorf("%d lanes in use, want %d", after, before)
 		}
 	})
+}
+
+func TestEveryCutFiresInARunLikeTheOneItIsFrom(t *testing.T) {
+	converse := func(t *testing.T, plan Plan) ([]trace.Event, []Count) {
+		var events []trace.Event
+		var counts []Count
+		inBubble(t, Options{}, func(t *testing.T, p *pair) {
+			injection, err := p.network.Run(plan)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range 3 {
+				p.dialled.Write(nopOut(uint32(i), 4*i))
+			}
+			time.Sleep(time.Second)
+			counts = injection.Counts()
+			events = p.log.Events()
+		})
+		return events, counts
+	}
+	events, _ := converse(t, nil)
+	cuts := Cuts(events, Reset)
+	if len(cuts) < 3*5 {
+		t.Fatalf("only %d places to cut", len(cuts))
+	}
+	for _, cut := range cuts {
+		if _, counts := converse(t, Plan{cut}); counts[0].Fired != 1 {
+			t.Errorf("%s fired %d times", cut, counts[0].Fired)
+		}
+	}
 }

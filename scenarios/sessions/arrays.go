@@ -96,7 +96,7 @@ func (a Array) profile(count *numbering) (*simtarget.Profile, []string, error) {
 
 func (a Array) base(count *numbering) (*simtarget.Profile, error) {
 	if a.Profile != "" {
-		return simtarget.Embedded(a.Profile)
+		return simtarget.EmbeddedProfile(a.Profile)
 	}
 	if a.Portals < 0 || a.Portals > portalsMax || a.Targets < 0 || a.Targets > targetsMax {
 		return nil, fmt.Errorf("%d portals and %d targets: want at most %d and %d", a.Portals, a.Targets, portalsMax, targetsMax)

@@ -7,6 +7,7 @@ func Checks() []Check {
 	return slices.Concat(
 		sessionIDChecks(),
 		reconnectCadenceChecks(),
+		reconnectOutcomeChecks(),
 		removalChecks(),
 		cacheChecks(),
 		queueChecks(),

@@ -37,17 +37,6 @@ func (d Dial) Open(t time.Duration) bool {
 	return d.Up >= 0 && d.Up <= t && (d.Closed < 0 || d.Closed > t)
 }
 
-// Over is when nothing more could come of it: when it failed, was closed, or the given end of the run.
-func (d Dial) Over(end time.Duration) time.Duration {
-	switch {
-	case d.Failed >= 0:
-		return d.Failed
-	case d.Closed >= 0:
-		return d.Closed
-	}
-	return end
-}
-
 // ISID is the one of its first Login Request; zero when none was sent.
 func (d Dial) ISID() iscsi.ISID {
 	if len(d.Requests) == 0 {
@@ -125,6 +114,9 @@ func (r *Run) Dials(filters ...DialFilter) []Dial {
 		}
 		i, known := place[e.Conn]
 		switch {
+		case e.Conn == "": // an address that could not be dialled at all
+			dials = append(dials, Dial{Portal: e.To, Local: e.From, At: e.At, Up: -1, Failed: e.At, Err: e.Err, Closed: -1, FullFeature: -1,
+				Event: e, Session: onBehalf(attempts, e)})
 		case e.Kind == trace.KindDial:
 			place[e.Conn] = len(dials)
 			dials = append(dials, Dial{Conn: e.Conn, Portal: e.To, Local: e.From, At: e.At, Up: -1, Failed: -1, Closed: -1,
@@ -240,6 +232,21 @@ func Durations(ds []time.Duration) string {
 		}
 	}
 	return strings.Join(words, " ")
+}
+
+// Overlapping gives the pairs of connections that were under way or open at the same time, of those given; none for a sound session,
+// which has one login attempt at a time (C2). Redirects count as overlapping while the old connection is not closed yet.
+func Overlapping(dials []Dial) [][2]Dial {
+	var pairs [][2]Dial
+	for i, a := range dials {
+		for _, b := range dials[i+1:] {
+			over := max(a.Failed, a.Closed)
+			if over < 0 || b.At < over {
+				pairs = append(pairs, [2]Dial{a, b})
+			}
+		}
+	}
+	return pairs
 }
 
 // Describe says in a few words what became of a connection.
