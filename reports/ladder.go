@@ -64,6 +64,7 @@ func newLadder(events []trace.Event, limit int) *ladder {
 		}
 		shown = append(shown, *e)
 	}
+	shown = trace.Fold(shown, 0) // people want repetitions thinned at any length
 	for _, e := range trace.Fold(shown, limit) {
 		l.take(&e, views[e.Conn], len(conns) > 1)
 	}

@@ -203,6 +203,10 @@ func (t *timing) logins(events []trace.Event) {
 	var order []string
 	for i := range events {
 		e := &events[i]
+		if e.Kind == trace.KindFolded {
+			tr.folded(e)
+			continue
+		}
 		if e.Kind == trace.KindDial {
 			dialled[e.Conn] = e.At
 			order = append(order, e.Conn)
@@ -226,6 +230,14 @@ func (t *timing) logins(events []trace.Event) {
 	}
 	if len(tr.marks) > 0 {
 		t.tracks = append(t.tracks, tr)
+	}
+}
+
+// folded draws the period in which events were taken out, so that a gap is not read as silence.
+func (tr *track) folded(e *trace.Event) {
+	until, _ := e.Attr("until")
+	if to, err := time.ParseDuration(until); err == nil && to > e.At {
+		tr.bands = append(tr.bands, band{from: e.At, to: to, tone: toneQuiet, label: "folded"})
 	}
 }
 

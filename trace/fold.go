@@ -10,22 +10,66 @@ const (
 	minRepeats = 4  // rounds from which on folding pays
 )
 
-// Fold thins a list of events for people to read. Rounds that repeat (a dial refused every five seconds, a ping every ten) keep their first
-// and their last one, with an event of KindFolded between them that says how many were taken out. When more than limit events remain, the
-// middle is taken out in the same way. A limit of 0 or less means no limit.
+// Fold thins a list of events that has more than limit of them; a limit of 0 or less means that it is thinned at any length, and as far as
+// repetitions allow.
+//
+// First go rounds that repeat (a dial refused every five seconds, a ping every ten): they keep their first and their last one, with an
+// event of KindFolded between them that says how many were taken out, in the attribute "events", and the instant of the last one of
+// them, in the attribute "until". When more than limit events remain, PDUs and requests in the middle are taken out in the same way
+// while changes of links, sessions and devices stay; and when that is not enough, the whole middle.
 //
 // Two events are alike when they tell of the same thing, apart from instants, sequence numbers and the count in the connection's name.
 func Fold(events []Event, limit int) []Event {
+	if limit > 0 && len(events) <= limit {
+		return append([]Event(nil), events...)
+	}
 	folded := foldRepeats(events)
 	if limit <= 0 || len(folded) <= limit {
 		return folded
 	}
-	head := (limit - 1 + 1) / 2
+	for _, end := range []int{(limit - 1) / 2, limit / 3, limit / 4} {
+		if turns := foldBetweenTurns(folded, end); len(turns) <= limit {
+			return turns
+		}
+	}
+	head := limit / 2
 	tail := max(limit-1-head, 0)
 	middle := folded[head : len(folded)-tail]
 	out := append([]Event(nil), folded[:head]...)
 	out = append(out, foldedEvent(middle, fmt.Sprintf("%d events left out", count(middle))))
 	return append(out, folded[len(folded)-tail:]...)
+}
+
+// foldBetweenTurns keeps end events at either end, and between them only the turns that a story takes.
+func foldBetweenTurns(events []Event, end int) []Event {
+	out := append([]Event(nil), events[:end]...)
+	for i := end; i < len(events)-end; {
+		next := i
+		for next < len(events)-end && !isTurn(&events[next]) {
+			next++
+		}
+		if between := events[i:next]; len(between) > 2 {
+			out = append(out, foldedEvent(between, fmt.Sprintf("%d events left out", count(between))))
+		} else {
+			out = append(out, between...)
+		}
+		for ; next < len(events)-end && isTurn(&events[next]); next++ {
+			out = append(out, events[next])
+		}
+		i = next
+	}
+	return append(out, events[len(events)-end:]...)
+}
+
+// isTurn reports whether the event changes what comes after it.
+func isTurn(e *Event) bool {
+	switch e.Kind {
+	case KindLink, KindFault, KindDevice, KindOp, KindTarget:
+		return true
+	case KindSession:
+		return e.Op == ""
+	}
+	return false
 }
 
 func foldRepeats(events []Event) []Event {

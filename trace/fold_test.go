@@ -44,8 +44,30 @@ func TestFoldLimit(t *testing.T) {
 	if len(got) != 11 || got[5].Kind != KindFolded || got[5].Reason != "40 events left out" || got[10].Reason != "49" || got[4].Reason != "4" {
 		t.Errorf("%d events with %v in the middle", len(got), got[5])
 	}
+	if got := Fold(events, 50); len(got) != 50 {
+		t.Errorf("%d events of 50, limit 50", len(got))
+	}
 	if got := Fold(events, 1); len(got) != 1 || got[0].Reason != "50 events left out" {
 		t.Errorf("limit 1 gives %v", got)
+	}
+}
+
+func TestFoldKeepsTurns(t *testing.T) {
+	var events []Event
+	for i := range 90 {
+		e := Event{At: time.Duration(i), Kind: KindNote, Reason: fmt.Sprint(i)}
+		if i == 40 || i == 60 || i == 61 {
+			e = Event{At: time.Duration(i), Kind: KindSession, State: fmt.Sprint(i)}
+		}
+		events = append(events, e)
+	}
+	var got []string
+	for _, e := range Fold(events, 12) {
+		got = append(got, e.State+e.Reason)
+	}
+	want := []string{"0", "1", "2", "37 events left out", "40", "19 events left out", "60", "61", "25 events left out", "87", "88", "89"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
