@@ -105,11 +105,11 @@ func (p *Prober) learnRedirected(a *Abilities, r *LoginResult) error {
 }
 
 func (p *Prober) learnGranted(a *Abilities, r *LoginResult) error {
-	if !r.Granted() {
-		if r.Outcome == LoginUnreachable {
-			return r.Last.Err
-		}
-		return r.Err()
+	if r.Outcome == LoginUnreachable {
+		return r.Last.Err
+	}
+	if err := r.Err(); err != nil {
+		return err
 	}
 	a.Agreed, a.Commands = r.Params, r.Session.Window()
 	a.HeaderDigest, a.DataDigest = r.Params.HeaderDigest, r.Params.DataDigest

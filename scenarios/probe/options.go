@@ -33,6 +33,8 @@ type Options struct {
 	Target string
 	// LUN is the logical unit under test, in the wire's form.
 	LUN uint64
+	// Unit is the size of the logical unit under test where it is known; zero means that READ CAPACITY is asked.
+	Unit Capacity
 	// InitiatorName is "" for DefaultInitiatorName.
 	InitiatorName string
 	// CHAP are the probe's credentials. Where they are set, logins authenticate unless they say otherwise.

@@ -25,15 +25,14 @@ type Prober struct {
 	conns    []*Conn
 	sessions []*Session
 	last     []string
-	unit     map[uint64]Capacity // by LUN; for lookups only
+	unit     Capacity // of the logical unit under test; zero until known
 }
 
 // New returns a Prober whose waits all end with ctx.
 func New(ctx context.Context, opts Options) *Prober {
 	name := fnv.New64a()
 	_, _ = name.Write([]byte(opts.Name))
-	return &Prober{ctx: ctx, opts: opts.withDefaults(), rng: rand.New(rand.NewPCG(opts.Seed, name.Sum64())),
-		unit: map[uint64]Capacity{}}
+	return &Prober{ctx: ctx, opts: opts.withDefaults(), rng: rand.New(rand.NewPCG(opts.Seed, name.Sum64())), unit: opts.Unit}
 }
 
 // Options returns the options with their defaults filled in.

@@ -18,11 +18,11 @@ type Capacity struct {
 	Blocks    uint64
 }
 
-// Capacity asks a logical unit for its size, once in the life of the Prober.
+// Capacity asks the logical unit under test for its size, once in the life of the Prober and only where Options.Unit does not
+// say it.
 func (c *Conn) Capacity() (Capacity, error) {
-	lun := c.prober.opts.LUN
-	if known, ok := c.prober.unit[lun]; ok {
-		return known, nil
+	if c.prober.unit.BlockSize > 0 {
+		return c.prober.unit, nil
 	}
 	r := c.retried(Command{CDB: scsi.ReadCapacity10(), Read: 8})
 	if err := r.Err(); err != nil {
@@ -47,7 +47,7 @@ func (c *Conn) Capacity() (Capacity, error) {
 	if capacity.BlockSize == 0 {
 		return Capacity{}, c.prober.Mismatch("a block size of 0", "a block size above 0")
 	}
-	c.prober.unit[lun] = capacity
+	c.prober.unit = capacity
 	return capacity, nil
 }
 
@@ -106,6 +106,18 @@ func (c *Conn) ClearUnitAttentions() error {
 		}
 	}
 	return nil
+}
+
+// Open logs in and clears unit attentions, as each check of a logical unit begins. The error is a *Mismatch or a *DialError.
+func (p *Prober) Open(l Login) (*Conn, error) {
+	r := p.Login(l)
+	if r.Outcome == LoginUnreachable {
+		return nil, r.Last.Err
+	}
+	if err := r.Err(); err != nil {
+		return nil, err
+	}
+	return r.Conn, r.Conn.ClearUnitAttentions()
 }
 
 // Probe is the catalogue's probe: a TEST UNIT READY that completes with GOOD, one unit attention being retried. "The session
