@@ -16,6 +16,9 @@ const unfinishedMax = 4096
 
 // submit takes a new request.
 func (s *managedSession) submit(p *pending) {
+	if _, under := s.active[p.req]; under {
+		panic("initiator: request submitted while under way")
+	}
 	s.seq++
 	p.seq = s.seq
 	s.active[p.req] = p
@@ -160,6 +163,8 @@ func (s *managedSession) cameBack(p *pending) {
 		s.ready = false // The loss is about to be told; newcomers wait behind this request from now on.
 	}
 	switch dev := s.m.dev.Queue; {
+	case p.quit != nil:
+		s.complete(p, p.quit)
 	case s.unitGone(p.req.LUN):
 		s.complete(p, ErrDeviceRemoved)
 	case !s.kind.TakesCommands(), dev.FailInFlight, p.req.Sent && s.sequential(p.req.LUN):
@@ -278,7 +283,8 @@ func (s *managedSession) giveUp(p *pending, err error) {
 		s.complete(p, err)
 		return
 	}
-	if p.flying && s.session != nil {
-		s.session.Cancel(p.req, err)
+	if p.flying {
+		p.quit = err
+		p.via.Cancel(p.req, err)
 	}
 }

@@ -1,9 +1,16 @@
 package initiator
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // logOff begins the session's end for its user; reply is called when it is over.
 func (s *managedSession) logOff(reply func(error)) {
+	if s.state == StateClosed {
+		reply(nil)
+		return
+	}
 	s.logoffs = append(s.logoffs, reply)
 	if s.ending || s.state == StateReconnecting && s.m.dev.Reconnect.LogoffWaitsForReturn {
 		return
@@ -39,7 +46,7 @@ func (s *managedSession) beginEnd(reason string) {
 func (s *managedSession) leave(session *Session, abrupt bool) {
 	var err error
 	if !abrupt {
-		err = session.Logout(background())
+		err = session.Logout(context.Background())
 	}
 	session.Close()
 	<-session.Done()

@@ -127,6 +127,9 @@ func (s *managedSession) abort(r *Request) (*Session, error) {
 		}
 		s.complete(p, ErrAborted)
 		return nil, nil
+	case s.session == nil:
+		p.quit = ErrAborted // The connection broke a moment ago, and the request is on its way back.
+		return nil, nil
 	}
 	return s.session, nil
 }

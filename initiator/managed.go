@@ -1,7 +1,7 @@
 package initiator
 
 import (
-	"context"
+	"cmp"
 	"time"
 )
 
@@ -237,12 +237,9 @@ func (s *managedSession) finish(cause error, reason string) {
 	}
 	s.become(StateClosed, reason, cause)
 	s.m.forget(s)
-	s.endFirstLogin(cause)
+	s.endFirstLogin(cmp.Or(cause, ErrLoggedOut))
 	for _, reply := range s.logoffs {
 		reply(nil)
 	}
 	s.logoffs = nil
 }
-
-// background is the parent of what runs beside the owner.
-func background() context.Context { return context.Background() }

@@ -21,6 +21,8 @@ type pending struct {
 	flying bool
 	// via is the Session that the request was handed to last.
 	via *Session
+	// quit, when not nil, is why its requester waits no longer: should the request come back unanswered, it ends with this.
+	quit error
 }
 
 // newPending wraps a request.

@@ -13,8 +13,8 @@ import (
 type scan struct {
 	enumeration
 	cancel context.CancelFunc
-	// live is true when the session was in use already: nothing waits for this scan.
-	live bool
+	// repeat is true for a scan that follows one whose answer changed beneath it; there is no third one by itself.
+	repeat bool
 }
 
 // afterLogin checks the units before requests may flow: after every login the target is asked again what it has, so that
@@ -43,9 +43,9 @@ func (s *managedSession) afterLogin(relogin, removed bool) {
 }
 
 // startScan runs an enumeration beside the owner.
-func (s *managedSession) startScan(e enumeration, live bool) {
+func (s *managedSession) startScan(e enumeration, repeat bool) {
 	ctx, cancel := context.WithCancel(context.Background())
-	sc := &scan{enumeration: e, cancel: cancel, live: live}
+	sc := &scan{enumeration: e, cancel: cancel, repeat: repeat}
 	session := s.session
 	sc.ask = func(q question) reply { return askSession(ctx, session, q) }
 	s.scan = sc
@@ -99,11 +99,12 @@ func (s *managedSession) scanEnded(sc *scan, err error) {
 	if !sc.refreshOnly {
 		s.applyUnits(sc.units)
 	}
-	again := sc.changed || s.rescan
+	changed := sc.changed && !sc.repeat
+	again := changed || s.rescan
 	s.scanned()
 	if again {
 		s.rescan = false
-		s.startScan(enumeration{target: s.spec.Target, again: s.cache.questions()}, true)
+		s.startScan(enumeration{target: s.spec.Target, again: s.cache.questions()}, changed)
 	}
 }
 
@@ -165,7 +166,7 @@ func (s *managedSession) askWhole(lun uint64, cdb []byte) {
 	}
 	session := s.session
 	go func() {
-		if r := askSession(background(), session, ask); r.good() {
+		if r := askSession(context.Background(), session, ask); r.good() {
 			s.inbox.post(func() { s.noteLate(session, ask, r.data) })
 		}
 	}()
@@ -207,7 +208,7 @@ func (s *managedSession) enumerateAgain() {
 	case s.scan != nil:
 		s.rescan = true
 	case s.ready:
-		s.startScan(enumeration{target: s.spec.Target, again: s.cache.questions()}, true)
+		s.startScan(enumeration{target: s.spec.Target, again: s.cache.questions()}, false)
 	}
 }
 
