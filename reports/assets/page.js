@@ -17,7 +17,7 @@
       r.hidden = sections[i].hidden = !show;
       n += show;
     });
-    form.querySelector('.shown').textContent = n === rows.length ? `${n} checks` : `${n} of ${rows.length} checks`;
+    form.querySelector('.shown').textContent = n === rows.length ? `${n} check${n === 1 ? '' : 's'}` : `${n} of ${rows.length} checks`;
     document.querySelector('.none').hidden = n > 0;
   }
 
