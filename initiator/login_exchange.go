@@ -223,10 +223,7 @@ func (x *loginExchange) transit(p *pdu.LoginResponse, reply text.Pairs) (*pdu.Lo
 	if err := x.negotiation.Check(); err != nil {
 		return nil, x.failure(err)
 	}
-	if p.TSIH == 0 {
-		return nil, x.fault("a TSIH other than 0 in the final response", "0", "RFC 7143, Section 11.13.3")
-	}
-	x.tsih = p.TSIH
+	x.tsih = p.TSIH // A fielded target grants 0; with one connection to the session it is of no use anyway.
 	next := uint32(firstCmdSN)
 	if x.dev.Login.CommandAfterLogin {
 		next++

