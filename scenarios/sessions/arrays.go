@@ -32,7 +32,8 @@ type Array struct {
 	Targets int `yaml:"targets,omitempty"`
 	// LUNs are the numbers of the units of each target of BASE, 64 MiB each; none means LUN 0 alone.
 	LUNs []uint32 `yaml:"luns,flow,omitempty"`
-	// Change is YAML that is laid over the profile: what it names is replaced, in the words of simtarget.Profile. "session: {max_per_initiator: 1}".
+	// Change is YAML that is laid over the profile: what it names is replaced, in the words of simtarget.Profile: "session: {max_per_initiator: 1}". A
+	// list is replaced as a whole. A portal can be given another address than that of its letter, which then still names it in steps.
 	Change string `yaml:"change,omitempty"`
 }
 
@@ -70,9 +71,9 @@ func (s *station) target() string { return s.profile.Targets[0].Name }
 // numbering counts portals and targets over all arrays.
 type numbering struct{ portals, targets int }
 
-// profile makes the profile of an array.
+// profile makes the profile of an array, and gives the letters of its portals.
 func (a Array) profile(count *numbering) (*simtarget.Profile, []string, error) {
-	p, err := a.base(count)
+	p, err := a.base(*count)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -82,34 +83,43 @@ func (a Array) profile(count *numbering) (*simtarget.Profile, []string, error) {
 		}
 	}
 	var letters []string
-	for i := range p.Portals {
-		if count.portals == portalsMax {
-			return nil, nil, fmt.Errorf("more than %d portals", portalsMax)
-		}
-		letter := string(rune('A' + count.portals))
+	for range p.Portals {
+		letters = append(letters, letter(count.portals))
 		count.portals++
-		p.Portals[i].Address = PortalAddress(letter)
-		letters = append(letters, letter)
+	}
+	count.targets += len(p.Targets)
+	if count.portals > portalsMax {
+		return nil, nil, fmt.Errorf("%d portals: want at most %d", count.portals, portalsMax)
 	}
 	return p, letters, nil
 }
 
-func (a Array) base(count *numbering) (*simtarget.Profile, error) {
-	if a.Profile != "" {
-		return simtarget.EmbeddedProfile(a.Profile)
-	}
+// letter names the i-th portal, counted from 0.
+func letter(i int) string { return string(rune('A' + i)) }
+
+// base is the profile before it is changed.
+func (a Array) base(count numbering) (*simtarget.Profile, error) {
 	if a.Portals < 0 || a.Portals > portalsMax || a.Targets < 0 || a.Targets > targetsMax {
 		return nil, fmt.Errorf("%d portals and %d targets: want at most %d and %d", a.Portals, a.Targets, portalsMax, targetsMax)
+	}
+	if a.Profile != "" {
+		p, err := simtarget.EmbeddedProfile(a.Profile)
+		if err != nil {
+			return nil, err
+		}
+		for i := range p.Portals {
+			p.Portals[i].Address = PortalAddress(letter(count.portals + i))
+		}
+		return p, nil
 	}
 	p := simtarget.NewProfile()
 	p.Name, p.Description = "base", "The catalogue's BASE."
 	for i := range max(a.Portals, 1) {
-		letter := string(rune('A' + count.portals + i))
-		p.Portals = append(p.Portals, simtarget.Portal{Name: letter, Address: PortalAddress(letter), Tag: uint16(i + 1), Hidden: contains(a.Hidden, letter)})
+		name := letter(count.portals + i)
+		p.Portals = append(p.Portals, simtarget.Portal{Name: name, Address: PortalAddress(name), Tag: uint16(i + 1), Hidden: contains(a.Hidden, name)})
 	}
-	for range max(a.Targets, 1) {
-		count.targets++
-		t := simtarget.Target{Name: TargetName(count.targets)}
+	for i := range max(a.Targets, 1) {
+		t := simtarget.Target{Name: TargetName(count.targets + i + 1)}
 		for _, n := range a.luns() {
 			t.LUNs = append(t.LUNs, simtarget.LUN{Number: n, Size: 64 << 20})
 		}
@@ -159,16 +169,16 @@ func (x *execution) stand() error {
 	return nil
 }
 
-// at finds the array that has a portal, the first one for a portal that none has.
-func (x *execution) at(portal string) *station {
+// at finds the array that has a portal, the first one for a portal that none has, and the portal's address.
+func (x *execution) at(portal string) (*station, string) {
 	for _, s := range x.arrays {
-		for _, letter := range s.letters {
-			if letter == portal || PortalAddress(letter) == portal {
-				return s
+		for i, p := range s.profile.Portals {
+			if s.letters[i] == portal || p.Address == portal {
+				return s, p.Address
 			}
 		}
 	}
-	return x.arrays[0]
+	return x.arrays[0], PortalAddress(portal)
 }
 
 // ArrayOp does something to a running array, in the words of simtarget.Action: answers the next logins otherwise, holds commands, sends an

@@ -124,14 +124,15 @@ func (x *execution) spec(kind, target, portal string, port, bootLUN int, s Login
 	if portal == "" {
 		portal = "A"
 	}
+	array, address := x.at(portal)
 	if portal != "-" {
-		if spec.Portal, err = iscsi.ParseAddress(PortalAddress(portal)); err != nil {
+		if spec.Portal, err = iscsi.ParseAddress(address); err != nil {
 			return spec, err
 		}
 	}
 	switch {
 	case target == "" && spec.Kind != initiator.Discovery:
-		spec.Target = x.at(portal).target()
+		spec.Target = array.target()
 	case target != "-":
 		spec.Target = target
 	}
@@ -180,7 +181,8 @@ func (o LoginAll) perform(x *execution, c *call) outcome {
 	}
 	var addresses []iscsi.Address
 	for _, p := range portals {
-		a, err := iscsi.ParseAddress(PortalAddress(p))
+		_, address := x.at(p)
+		a, err := iscsi.ParseAddress(address)
 		if err != nil {
 			return x.impossible(err)
 		}

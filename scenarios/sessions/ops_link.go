@@ -151,7 +151,8 @@ func (x *execution) scope(l Link) (faults.Scope, error) {
 		}
 		return faults.Scope{Conn: conn}, nil
 	case l.Portal != "":
-		return faults.AtPortal(PortalAddress(l.Portal))
+		_, address := x.at(l.Portal)
+		return faults.AtPortal(address)
 	case l.Port > 0:
 		return faults.Scope{Host: PortAddress(l.Port)}, nil
 	}

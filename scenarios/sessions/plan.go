@@ -228,7 +228,7 @@ func validateSteps(steps []Step, known map[string]bool, depth int) []error {
 		}
 		if r, ok := s.Do.(refersTo); ok {
 			for _, label := range r.labels() {
-				if label != "" && !known[label] {
+				if parent, _ := numbered(label); label != "" && !known[label] && !known[parent] {
 					bad("no step before it has the label %q", label)
 				}
 			}

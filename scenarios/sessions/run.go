@@ -21,6 +21,8 @@ type Run struct {
 	Faults []scenarios.Fault
 	// Trouble lists why the run did not go as planned: a step that was late or could not be done. Any makes a pass inconclusive.
 	Trouble []string
+
+	ops []OpRun // what AllOps found, once it was asked
 }
 
 // Outcomes of ops. A command that the target answered has the name of its SCSI status; the rest is about why there is none, or about an
@@ -110,6 +112,13 @@ const (
 
 // AllOps gives every op of the run in the order of their beginnings.
 func (r *Run) AllOps() []OpRun {
+	if r.ops == nil {
+		r.ops = r.findOps()
+	}
+	return slices.Clone(r.ops)
+}
+
+func (r *Run) findOps() []OpRun {
 	var ops []OpRun
 	place := map[uint64]int{}
 	for _, e := range r.Events {
@@ -176,12 +185,27 @@ func (r *Run) Op(label string) OpRun {
 // At gives the instant at which the labelled op ended: the one to use for link ops, which take no time.
 func (r *Run) At(label string) time.Duration { return r.Op(label).End }
 
-// Session gives the local session ID that the labelled login was given; 0 when it failed.
+// Session gives the local session ID that the labelled login was given; 0 when it failed. The sessions of a LoginAll or a Restart are
+// label.1, label.2 ...
 func (r *Run) Session(label string) uint64 {
 	if o := r.Op(label); o.Outcome == OK {
 		return o.Session
 	}
+	parent, n := numbered(label)
+	if rows := r.Op(parent).Rows; 0 < n && n <= len(rows) {
+		return rows[n-1].Session
+	}
 	return 0
+}
+
+// numbered splits "all.2" into "all" and 2; the number is 0 where there is none.
+func numbered(label string) (parent string, n int) {
+	if i := strings.LastIndexByte(label, '.'); i > 0 {
+		if n, err := strconv.Atoi(label[i+1:]); err == nil && n > 0 {
+			return label[:i], n
+		}
+	}
+	return label, 0
 }
 
 // fields splits an attribute that holds a list.
