@@ -73,7 +73,7 @@ type fakeEnd struct {
 	peerLimit int
 	params    text.Params
 	logins    []pdu.LoginRequest
-	lenient   bool // Hangs up on a bad negotiation instead of failing the test.
+	lenient   bool       // Hangs up on a bad negotiation instead of failing the test.
 	keys      text.Pairs // All that the initiator sent in the login.
 }
 
