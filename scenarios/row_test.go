@@ -51,3 +51,17 @@ func TestRowsMatchPatterns(t *testing.T) {
 		}
 	}
 }
+
+func TestStatementsNameRowsThatExist(t *testing.T) {
+	c := LoadCatalogue()
+	for _, s := range LoadStatements() {
+		for _, id := range s.Rows {
+			if c.Row(id) == nil {
+				t.Errorf("section %s names the row %s, which does not exist", s.Section, id)
+			}
+		}
+		if len(s.Rows) == 0 && s.Note == "" {
+			t.Errorf("section %s has neither a row nor a note: %s", s.Section, s.About)
+		}
+	}
+}

@@ -18,7 +18,7 @@ type listed struct {
 }
 
 func (p *program) listCommand() *cobra.Command {
-	asJSON, all := false, false
+	asJSON, all, coverage := false, false, false
 	var only, skip []string
 	cmd := &cobra.Command{
 		Use:   "list",
@@ -28,6 +28,9 @@ func (p *program) listCommand() *cobra.Command {
 			registry, err := p.registry()
 			if err != nil {
 				return err
+			}
+			if coverage {
+				return printCoverage(cmd.OutOrStdout(), registry)
 			}
 			entries := registry.Entries()
 			if all {
@@ -43,6 +46,7 @@ func (p *program) listCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&all, "all", false, "also rows that no check covers yet")
+	cmd.Flags().BoolVar(&coverage, "coverage", false, "count, group by group, how much of the catalogue is checked")
 	p.selectionFlags(cmd, &only, &skip)
 	return cmd
 }
