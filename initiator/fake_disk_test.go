@@ -28,7 +28,7 @@ func (e *fakeEnd) disk(blocks []byte, other func(pdu.PDU)) {
 		case *pdu.DataOut:
 			w := writes[p.ITT]
 			if w == nil {
-				e.t.Errorf("Data-Out for no write")
+				e.complain("Data-Out for no write")
 				return
 			}
 			w.take(e, p)
@@ -83,15 +83,15 @@ func (w *fakeWrite) take(e *fakeEnd, p *pdu.DataOut) {
 		w.nextSN = map[uint32]uint32{}
 	}
 	if p.DataSN != w.nextSN[p.TTT] {
-		e.t.Errorf("DataSN %d, want %d", p.DataSN, w.nextSN[p.TTT])
+		e.complain("DataSN %d, want %d", p.DataSN, w.nextSN[p.TTT])
 	}
 	w.nextSN[p.TTT]++
 	if len(p.Data) > e.params.MaxRecvDataSegmentLength {
-		e.t.Errorf("Data-Out of %d bytes, limit %d", len(p.Data), e.params.MaxRecvDataSegmentLength)
+		e.complain("Data-Out of %d bytes, limit %d", len(p.Data), e.params.MaxRecvDataSegmentLength)
 	}
 	w.got += copy(w.dst[p.BufferOffset:], p.Data)
 	if p.TTT == pdu.ReservedTag && !w.unsolicited {
-		e.t.Error("unsolicited data after its end")
+		e.complain("unsolicited data after its end")
 	}
 	if p.Final {
 		if p.TTT == pdu.ReservedTag {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net"
 	"runtime"
 	"slices"
@@ -73,8 +74,18 @@ type fakeEnd struct {
 	peerLimit int
 	params    text.Params
 	logins    []pdu.LoginRequest
-	lenient   bool       // Hangs up on a bad negotiation instead of failing the test.
-	keys      text.Pairs // All that the initiator sent in the login.
+	lenient   bool         // Hangs up on a bad negotiation instead of failing the test.
+	keys      text.Pairs   // All that the initiator sent in the login.
+	witness   func(...any) // Told of each PDU that arrives; may be nil.
+}
+
+// complain fails the test, or tells the witness: a deviating initiator is no failure of the test.
+func (e *fakeEnd) complain(format string, args ...any) {
+	if e.witness != nil {
+		e.witness(fmt.Sprintf(format, args...))
+		return
+	}
+	e.t.Errorf(format, args...)
 }
 
 // read returns the next PDU, or nil at the end of the connection.
@@ -83,9 +94,12 @@ func (e *fakeEnd) read() pdu.PDU {
 	if err != nil {
 		return nil
 	}
+	if e.witness != nil {
+		e.witness(fmt.Sprintf("%x %x", f.BHS, f.Data))
+	}
 	p, err := f.Decode()
 	if err != nil {
-		e.t.Errorf("initiator sent a PDU that does not decode: %v", err)
+		e.complain("initiator sent a PDU that does not decode: %v", err)
 		return nil
 	}
 	if !f.BHS.Immediate() && f.Opcode() != pdu.OpDataOut {
@@ -99,7 +113,7 @@ func expect[P pdu.PDU](e *fakeEnd) P {
 	p := e.read()
 	got, ok := p.(P)
 	if !ok {
-		e.t.Errorf("initiator sent %T, want %T", p, got)
+		e.complain("initiator sent %T, want %T", p, got)
 		runtime.Goexit()
 	}
 	return got
@@ -169,7 +183,7 @@ func (e *fakeEnd) readLogin() *pdu.LoginRequest {
 	e.logins = append(e.logins, *p)
 	pairs, err := text.Parse(p.Data)
 	if err != nil {
-		e.t.Errorf("login text: %v", err)
+		e.complain("login text: %v", err)
 	}
 	e.keys = append(e.keys, pairs...)
 	return p
@@ -203,7 +217,7 @@ func (e *fakeEnd) login(limits ...string) bool {
 		answers, err := n.Receive(pairs)
 		if err != nil {
 			if !e.lenient {
-				e.t.Errorf("negotiation: %v", err)
+				e.complain("negotiation: %v", err)
 			}
 			return false
 		}
@@ -254,7 +268,7 @@ func (e *fakeEnd) redirect(status iscsi.Status, addresses ...string) {
 		e.redirectAnswer(p, status, addresses...)
 	}
 	if p := e.read(); p != nil {
-		e.t.Errorf("after a redirect the initiator sent %T", p)
+		e.complain("after a redirect the initiator sent %T", p)
 	}
 }
 
