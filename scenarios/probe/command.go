@@ -103,10 +103,7 @@ func (c *Conn) Start(cmd Command) *Task {
 
 // sendMax returns how many data bytes one PDU to the target may carry.
 func (c *Conn) sendMax() int {
-	if n := c.Params.PeerMaxRecvDataSegmentLength; n > 0 {
-		return n
-	}
-	return 8192
+	return max(c.Params.PeerMaxRecvDataSegmentLength, 512)
 }
 
 // send sends one sequence of Data-Out.

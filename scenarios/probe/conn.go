@@ -207,5 +207,6 @@ func (c *Conn) Close() error {
 	}
 	c.closed, c.ended, c.loggedIn = true, true, false
 	c.closeErr = c.raw.Close()
+	c.inbox.stop()
 	return c.closeErr
 }

@@ -1,6 +1,7 @@
 package probe_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -320,4 +321,46 @@ func TestOverTCP(t *testing.T) {
 	}
 	listener.Close()
 	<-done
+}
+
+// TestFloodIsHeldBack has a target send more than the probe keeps, before and after what cannot be understood.
+func TestFloodIsHeldBack(t *testing.T) {
+	flood := func(p *peer) {
+		p.login()
+		megabyte := pdu.FrameOf(&pdu.NOPIn{ITT: 1, TTT: pdu.ReservedTag, Data: make([]byte, 1<<20)}).Append(nil, pdu.Digests{})
+		for {
+			if _, err := p.conn.Write(megabyte); err != nil {
+				return
+			}
+		}
+	}
+	in(t, probe.Options{}, func(t *testing.T, p *probe.Prober) {
+		c := granted(t, p, probe.Login{})
+		p.Pause(time.Second)
+		for range 100 {
+			if e := c.Answer(); e.Kind != probe.Arrived || len(e.Frame.Data) != 1<<20 {
+				t.Fatal(e)
+			}
+		}
+		p.Pause(time.Second)
+	}, flood)
+	in(t, probe.Options{}, func(t *testing.T, p *probe.Prober) {
+		c := granted(t, p, probe.Login{})
+		if e := c.Answer(); e.Kind != probe.Garbage {
+			t.Fatal(e)
+		}
+		p.Pause(time.Second)
+		if e, silent := c.AwaitSilence(); !silent || e.Unframed > 1<<20 {
+			t.Errorf("%v", e)
+		}
+	}, func(p *peer) {
+		p.login()
+		garbage := bytes.Repeat([]byte{0x7e}, 1<<16)
+		for range 500 {
+			if _, err := p.conn.Write(garbage); err != nil {
+				return
+			}
+		}
+		p.receive()
+	})
 }

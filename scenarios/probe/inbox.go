@@ -33,7 +33,7 @@ type inbox struct {
 	offset   int64 // of data[0] in the stream
 	err      error // why the stream ended
 	endedAt  time.Time
-	broken   bool // Garbage was told
+	broken   bool // Garbage was told, or the connection was closed: what still comes is not kept
 }
 
 // arrival says when the bytes before end came.
@@ -54,14 +54,14 @@ func (b *inbox) fill() {
 	for {
 		n, err := b.conn.Read(chunk)
 		b.mu.Lock()
-		if n > 0 {
+		if n > 0 && !b.broken {
 			b.data = append(b.data, chunk[:n]...)
 			b.arrivals = append(b.arrivals, arrival{end: b.offset + int64(len(b.data)), at: time.Now()})
 		}
 		if err != nil {
 			b.err, b.endedAt = err, time.Now()
 		}
-		full := len(b.data) > inboxMax
+		full := !b.broken && len(b.data) > inboxMax
 		b.mu.Unlock()
 		wake(b.change)
 		if err != nil {
@@ -70,10 +70,18 @@ func (b *inbox) fill() {
 		for full {
 			<-b.room
 			b.mu.Lock()
-			full = len(b.data) > inboxMax && !b.broken
+			full = !b.broken && len(b.data) > inboxMax
 			b.mu.Unlock()
 		}
 	}
+}
+
+// stop makes fill keep nothing more, so that it cannot wait for room when the connection closes.
+func (b *inbox) stop() {
+	b.mu.Lock()
+	b.broken = true
+	b.mu.Unlock()
+	wake(b.room)
 }
 
 func wake(c chan struct{}) {

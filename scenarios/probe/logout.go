@@ -44,11 +44,12 @@ func (s *Session) leave() {
 			return
 		}
 		deadline := time.Now().Add(politeTime)
-		for {
+		for range politeEvents {
 			e := c.fresh(deadline, politeTime)
 			if e.Kind != Arrived || answers(e, r.ITT) {
-				return
+				break
 			}
 		}
+		return
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/iscsispec/iscsispec/iscsi"
+	"github.com/iscsispec/iscsispec/iscsi/text"
 	"github.com/iscsispec/iscsispec/trace"
 )
 
@@ -86,7 +87,7 @@ func (p *Prober) DialTo(portal iscsi.Address) (*Conn, error) {
 		raw = p.opts.Log.Tap(raw, trace.NodeProbe, fmt.Sprintf("%s#%d", portal.HostPort(), number))
 	}
 	c := &Conn{prober: p, raw: raw, number: number, portal: portal, inbox: newInbox(raw), AnswerPings: true,
-		Session: &Session{ISID: p.NewISID(), CmdSN: 1}, CID: 1, nextTag: 1}
+		Session: &Session{ISID: p.NewISID(), CmdSN: 1, Params: text.DefaultParams()}, Params: text.DefaultParams(), CID: 1, nextTag: 1}
 	p.conns = append(p.conns, c)
 	return c, nil
 }
@@ -107,8 +108,11 @@ func (e *DialError) Error() string {
 // Unwrap returns the dialer's error.
 func (e *DialError) Unwrap() error { return e.Err }
 
-// politeTime bounds the wait for each logout of Close.
-const politeTime = 2 * time.Second
+// politeTime and politeEvents bound the wait for each logout of Close: a target that does not stop talking is left alone.
+const (
+	politeTime   = 2 * time.Second
+	politeEvents = 64
+)
 
 // Close logs out of the sessions that are still open and sound, closes every connection and waits until their goroutines
 // have ended. It may be called twice.

@@ -124,13 +124,15 @@ func (p *Prober) Open(l Login) (*Conn, error) {
 // survives" means that it returns nil; otherwise it returns a *Mismatch.
 func (c *Conn) Probe() error { return c.retried(TestUnitReady()).Err() }
 
-// Ping sends a NOP-Out ping (I=1) with data and awaits its NOP-In. It returns nil when the right one came, else a *Mismatch.
+// Ping sends a NOP-Out ping (I=1) with data and awaits its NOP-In. It returns nil when the right one came, with the data as far
+// as the probe takes them in one PDU, else a *Mismatch.
 func (c *Conn) Ping(data []byte) error {
 	p := c.NOPOut(data)
 	// A failed write shows in the next event.
 	_ = c.Send(p)
 	e := c.AnswerTo(p.ITT)
-	if in, ok := As[*pdu.NOPIn](e); ok && bytes.Equal(in.Data, data[:min(len(data), len(in.Data))]) {
+	most := c.Params.MaxRecvDataSegmentLength
+	if in, ok := As[*pdu.NOPIn](e); ok && bytes.Equal(in.Data, data[:min(len(data), most)]) {
 		return nil
 	}
 	return c.Mismatch(e, "a NOP-In with the ping's tag and data")
