@@ -3,6 +3,8 @@ package initiator
 import (
 	"encoding/binary"
 	"fmt"
+	"iter"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -32,7 +34,11 @@ type fakeArray struct {
 	hold func(*pdu.SCSICommand) bool
 	// mute leaves Logout Requests without an answer.
 	mute bool
-	live []*fakeEnd
+	// deaf answers nothing at all; oneTSIH grants tsih to all.
+	deaf, oneTSIH bool
+	// lenient is fakeEnd's.
+	lenient bool
+	live    []*fakeEnd
 	// heard lists commands as "op lun lba", isids those of all logins, blocks what was written.
 	heard  []string
 	isids  []iscsi.ISID
@@ -77,6 +83,25 @@ func (a *fakeArray) sever() {
 	synctest.Wait()
 }
 
+// severFirst and severLast end the oldest and the newest connection.
+func (a *fakeArray) severFirst() { a.severAt(func(int) int { return 0 }) }
+
+func (a *fakeArray) severLast() { a.severAt(func(n int) int { return n - 1 }) }
+
+func (a *fakeArray) severAt(which func(n int) int) {
+	a.mu.Lock()
+	if len(a.live) == 0 {
+		a.mu.Unlock()
+		return // A deviating initiator may have left none.
+	}
+	i := which(len(a.live))
+	e := a.live[i]
+	a.live = slices.Delete(a.live, i, i+1)
+	a.mu.Unlock()
+	e.Close()
+	synctest.Wait()
+}
+
 // serve is one connection.
 func (a *fakeArray) serve(e *fakeEnd, portal string) {
 	a.mu.Lock()
@@ -87,14 +112,18 @@ func (a *fakeArray) serve(e *fakeEnd, portal string) {
 		script(e)
 		return
 	}
-	a.tsih++
+	if !a.oneTSIH {
+		a.tsih++
+	}
 	e.tsih = a.tsih
 	limits := append(slices.Clone(a.limits), "TargetPortalGroupTag="+a.tags[portal])
 	a.mu.Unlock()
-	if !e.loginTagged(limits) {
+	e.lenient = a.lenient
+	if !e.login(limits...) {
 		return
 	}
 	a.mu.Lock()
+	a.heard = append(a.heard, fmt.Sprintf("login tsih %d %v", e.logins[0].TSIH, e.keys))
 	a.live = append(a.live, e)
 	a.isids = append(a.isids, e.logins[0].ISID)
 	a.logins = append(a.logins, time.Now())
@@ -102,13 +131,16 @@ func (a *fakeArray) serve(e *fakeEnd, portal string) {
 	a.commands(e)
 }
 
-// loginTagged is login with the portal group tag among the limits.
-func (e *fakeEnd) loginTagged(limits []string) bool { return e.login(limits...) }
-
 // commands serves the full feature phase.
 func (a *fakeArray) commands(e *fakeEnd) {
 	writes := map[uint32]*pdu.SCSICommand{}
 	for p := e.read(); p != nil; p = e.read() {
+		a.mu.Lock()
+		deaf := a.deaf
+		a.mu.Unlock()
+		if deaf {
+			continue
+		}
 		switch p := p.(type) {
 		case *pdu.SCSICommand:
 			if a.command(e, p) {
@@ -366,4 +398,32 @@ func (n *fakeNetwork) dials() []string {
 	dialed := n.dialed
 	n.dialed = nil
 	return dialed
+}
+
+// deafen lets the array answer nothing on its connections.
+func (a *fakeArray) deafen() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.deaf = true
+}
+
+// async sends an Async Message on every connection.
+func (a *fakeArray) async(p *pdu.AsyncMessage) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, e := range a.live {
+		copied := *p
+		e.write(&copied)
+	}
+}
+
+// orderly goes through a map in the order of its keys.
+func orderly[V any](m map[string]V) iter.Seq2[string, V] {
+	return func(yield func(string, V) bool) {
+		for _, key := range slices.Sorted(maps.Keys(m)) {
+			if !yield(key, m[key]) {
+				return
+			}
+		}
+	}
 }

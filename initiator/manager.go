@@ -24,6 +24,10 @@ var (
 	ErrManagerClosed = errors.New("session manager closed")
 )
 
+// stagger parts what the Manager does to several sessions at once, so that their connections are opened in one order in every run
+// in virtual time. It is nothing on a wall clock.
+const stagger = 64 * time.Nanosecond
+
 // retiredMax bounds what is remembered of sessions that are over, to clone them.
 const retiredMax = 256
 
@@ -102,9 +106,7 @@ func (m *Manager) Close() {
 	close(m.closing)
 	sessions := slices.Clone(m.sessions)
 	m.mu.Unlock()
-	for _, s := range sessions {
-		s.inbox.post(func() { s.shutDown("session manager closed") })
-	}
+	m.shutDown(sessions, "session manager closed")
 	m.owners.Wait()
 	m.mu.Lock()
 	strays, parked := m.strays, m.parked
@@ -123,6 +125,14 @@ func (m *Manager) Close() {
 	}
 }
 
+// shutDown ends sessions abruptly, one after the other: which path of a device leaves last must not depend on goroutines.
+func (m *Manager) shutDown(sessions []*managedSession, reason string) {
+	for _, s := range sessions {
+		s.inbox.post(func() { s.shutDown(reason) })
+		<-s.gone
+	}
+}
+
 // Settings returns the settings in force.
 func (m *Manager) Settings() Settings {
 	m.mu.Lock()
@@ -132,7 +142,7 @@ func (m *Manager) Settings() Settings {
 
 // Set changes the settings: change gets a copy of those in force and alters what it wants. Interval, latencies and queue
 // bound govern sessions that are down already from this moment; what the change makes due happens before Set returns,
-// session by session. Login settings govern later logins only.
+// session by session, each at an instant of its own. Login settings govern later logins only.
 func (m *Manager) Set(change func(*Settings)) error {
 	m.mu.Lock()
 	settings := m.settings
@@ -144,7 +154,10 @@ func (m *Manager) Set(change func(*Settings)) error {
 	m.settings = settings
 	sessions := slices.Clone(m.sessions)
 	m.mu.Unlock()
-	for _, s := range sessions {
+	for i, s := range sessions {
+		if i > 0 {
+			time.Sleep(stagger)
+		}
 		s.ask(func() {
 			s.cfg = settings
 			s.changeDigestsLive()

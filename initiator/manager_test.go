@@ -139,7 +139,7 @@ func TestReplayOrder(t *testing.T) {
 		for _, f := range all {
 			f.wants(t, "GOOD")
 		}
-		if first := a.said()[0]; first != "REPORT LUNS lun 0 lba 0" {
+		if first := a.said()[1]; first != "REPORT LUNS lun 0 lba 0" {
 			t.Errorf("the first command after the login is %s", first)
 		}
 	})

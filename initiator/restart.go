@@ -15,11 +15,8 @@ func (m *Manager) Restart(ctx context.Context, down time.Duration) ([]SessionID,
 		if s.kind.HasDevices() && (!s.place.added || m.dev.Paths.AddedArePersistent) {
 			again = append(again, s.spec)
 		}
-		s.inbox.post(func() { s.shutDown("restart") })
 	}
-	for _, s := range m.all() {
-		<-s.gone
-	}
+	m.shutDown(m.all(), "restart")
 	if down > 0 {
 		timer := time.NewTimer(down)
 		defer timer.Stop()
@@ -31,6 +28,9 @@ func (m *Manager) Restart(ctx context.Context, down time.Duration) ([]SessionID,
 	}
 	var ids []SessionID
 	for i, spec := range again {
+		if i > 0 {
+			time.Sleep(stagger)
+		}
 		id, err := m.open(ctx, spec, opening{down: true, added: m.dev.Paths.AddedArePersistent && i > 0})
 		if err != nil {
 			return ids, err

@@ -1,0 +1,393 @@
+package initiator
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/iscsispec/iscsispec/iscsi"
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
+	"github.com/iscsispec/iscsispec/scsi"
+)
+
+// scene is a play for the Manager and the scripted array; see TestEveryDeviationShows.
+type scene struct {
+	name string
+	play func(*observation)
+}
+
+// scenes together bring about every situation that a row of the heart is about.
+var scenes = []scene{
+	{"short outages", func(o *observation) {
+		o.login(Data)
+		for range 17 {
+			pass(8)
+			o.a.sever()
+		}
+		o.a.change(func() { o.a.limits = []string{"MaxBurstLength=16384"} })
+		o.pass(3, 5)
+		o.a.sever()
+		o.pass(3, 100)
+	}},
+	{"units change in an outage", func(o *observation) {
+		o.login(Data)
+		o.pass(10)
+		o.cut()
+		for lun := range 6 {
+			o.ask(fmt.Sprint("write", lun), write(lun, lun), 0)
+		}
+		o.a.change(func() { o.a.units.luns, o.a.units.before = []uint32{0, 1, 2}, otherSerial })
+		o.a.heal()
+		o.pass(10)
+		o.cut()
+		o.ask("list", list(4096), 0)
+		o.ask("page", lookPage(0x80), 0)
+		o.pass(1)
+		o.a.change(func() { o.a.hold = func(p *pdu.SCSICommand) bool { return p.CDB[0] == opInquiry } })
+		o.a.heal()
+		pass(3)
+		o.ask("early", write(0, 0), 0)
+		o.pass(1)
+	}},
+	{"one of two hangs", func(o *observation) {
+		o.login(Data)
+		o.do("clone", func() (err error) { _, err = o.m.AddSession(o.t.Context(), AddSpec{Clone: o.id}); return err })
+		o.pass(10)
+		o.next(silent)
+		for range 2 {
+			o.a.severFirst()
+			pass(3)
+		}
+		o.pass(5, 30)
+	}},
+	{"requests in an outage", func(o *observation) {
+		o.login(Data)
+		o.ask("look", look(0, 255), 0)
+		o.pass(10)
+		o.hold(true)
+		o.ask("flying", write(1, 0), 0)
+		o.cut()
+		for i := range 3 {
+			o.ask(fmt.Sprint("write", i), write(i+2, i%2), 0)
+		}
+		o.ask("deadline", write(7, 0), 4*time.Second)
+		aborted := o.ask("aborted", write(8, 0), 0)
+		o.ask("full", write(9, 0), 0)
+		for name, r := range orderly(map[string]*Request{
+			"look": look(0, 36), "page": lookPage(0x80), "list": list(4096), "short list": list(16), "other": look(7, 36),
+			"ready": {CDB: scsi.TestUnitReady()},
+		}) {
+			o.ask(name, r, time.Second)
+		}
+		o.see()
+		o.do("abort", func() error { return o.m.Abort(o.t.Context(), o.id, aborted) })
+		o.do("reset", func() error { return o.m.ResetLUN(within(o.t, 20*time.Second), o.id, uint64(scsi.LUNOf(1))) })
+		o.pass(5, 7.3)
+		o.hold(false)
+		o.a.heal()
+		o.pass(3, 60)
+		o.a.sever()
+		o.pass(3, 3)
+		for i := range 7 {
+			o.ask(fmt.Sprint("late", i), write(i, 0), 0)
+		}
+		o.pass(0.2)
+	}},
+	{"answered and lost again", func(o *observation) {
+		o.login(Data)
+		o.pass(10)
+		o.cut()
+		for i := range 6 {
+			o.ask(fmt.Sprint("write", i), write(i, 0), 0)
+		}
+		left := 3
+		o.a.change(func() {
+			o.a.hold = func(p *pdu.SCSICommand) bool {
+				if p.CDB[0] != 0x2a {
+					return false
+				}
+				left--
+				return left < 0
+			}
+		})
+		o.a.heal()
+		o.pass(10)
+		o.a.change(func() { o.a.hold = nil })
+		o.a.sever()
+		o.pass(10)
+		o.cut()
+		for i := range 6 {
+			o.ask(fmt.Sprint("again", i), write(i, 0), 0)
+		}
+		o.a.heal()
+		o.pass(10)
+	}},
+	{"long outage", func(o *observation) {
+		o.login(Data)
+		o.pass(10)
+		o.hold(true)
+		for i := range 4 {
+			o.ask(fmt.Sprint("write", i), write(i, 0), 0)
+		}
+		o.cut()
+		o.pass(1, 53.5, 1, 4, 0.4, 0.2, 5)
+		o.hold(false)
+		o.a.units.luns = []uint32{0, 1, 5, 6}
+		o.a.change(func() { o.a.units.before = otherSerial })
+		o.a.heal()
+		o.pass(30)
+		o.a.sever()
+		o.ask("look", look(0, 255), 0)
+		o.pass(70)
+	}},
+	{"flapping", func(o *observation) {
+		o.login(Data)
+		for range 3 {
+			o.pass(10)
+			o.cut()
+			pass(40)
+			o.a.heal()
+		}
+		o.pass(12, 100)
+	}},
+	{"a day", func(o *observation) {
+		o.login(Data)
+		o.pass(10)
+		o.cut()
+		o.pass(700)
+		o.a.heal()
+		o.pass(10)
+	}},
+	{"infinite and zero", func(o *observation) {
+		_ = o.m.Set(func(s *Settings) { s.RemovalLatency, s.ReconnectInterval = Infinite(), 7*time.Second })
+		o.login(Data)
+		o.pass(10)
+		o.cut()
+		o.pass(100)
+		_ = o.m.Set(func(s *Settings) { s.RemovalLatency = After(0) })
+		o.see()
+		o.a.heal()
+		o.pass(10)
+		o.cut()
+		o.pass(1)
+	}},
+	{"slow logins", func(o *observation) {
+		o.login(Data)
+		o.pass(10)
+		o.next(silent, silent, silent, silent, silent)
+		o.a.sever()
+		o.pass(3, 3, 3, 20, 35, 20)
+	}},
+	{"login over the deadline", func(o *observation) {
+		o.login(Data)
+		o.pass(10)
+		o.cut()
+		pass(58)
+		o.next(func(e *fakeEnd) {
+			time.Sleep(5 * time.Second)
+			o.a.serve(e, portalA)
+		})
+		o.a.heal()
+		o.pass(10, 20)
+	}},
+	{"refused logins", func(o *observation) {
+		o.login(Data)
+		o.pass(10)
+		o.next(refuseWith(0x0203), refuseWith(0x0203), refuseWith(0x0201), refuseWith(0x0301))
+		o.a.sever()
+		o.pass(1, 5, 5, 1.5, 60)
+	}},
+	{"silent connection", func(o *observation) {
+		o.login(Data)
+		o.next(silent)
+		o.a.sever()
+		o.pass(30)
+		o.a.deafen()
+		o.pass(30)
+		o.a.refuse()
+		o.pass(45, 60)
+	}},
+	{"logoff in an outage", func(o *observation) {
+		o.login(Data)
+		o.pass(10)
+		o.cut()
+		o.ask("write", write(0, 0), 0)
+		pass(7)
+		o.logout(o.id)
+		o.pass(0.1)
+		o.a.heal()
+		o.pass(60)
+	}},
+	{"logoff in a login", func(o *observation) {
+		o.login(Data)
+		o.pass(10)
+		o.next(func(e *fakeEnd) {
+			time.Sleep(2 * time.Second)
+			o.a.serve(e, portalA)
+		})
+		o.a.sever()
+		pass(2.5)
+		o.logout(o.id)
+		o.pass(0.1, 10)
+		o.note("live %d", len(o.a.live))
+	}},
+	{"logoff", func(o *observation) {
+		o.login(Data)
+		o.hold(true)
+		o.ask("flying", write(0, 0), 0)
+		o.logout(o.id)
+		o.pass(0.1, 70)
+		o.hold(false)
+		old := o.id
+		o.login(Data)
+		o.logout(old)
+		o.pass(0.1)
+		o.a.change(func() { o.a.mute = true })
+		o.logout(o.id)
+		o.pass(1)
+		o.a.sever()
+		o.pass(1, 60)
+		o.login(Data)
+		o.logout(o.id)
+		o.pass(60)
+	}},
+	{"target asks for logout", func(o *observation) {
+		o.login(Data)
+		for _, event := range []byte{1, 3} {
+			o.pass(10)
+			o.a.async(&pdu.AsyncMessage{Event: pdu.AsyncEvent(event), LUN: 0, Parameter1: 9, Parameter2: 1, Parameter3: 3})
+			if event == 3 {
+				o.a.sever()
+			}
+			o.pass(0.5, 6)
+		}
+	}},
+	{"redirects", func(o *observation) {
+		o.login(Data)
+		for _, script := range []func(*fakeEnd){
+			redirectTo(iscsi.StatusMovedTemporarily, portalB), redirectTo(iscsi.StatusMovedPermanently, portalB),
+			redirectTo(iscsi.StatusMovedTemporarily, "192.0.2.9:3260"),
+		} {
+			o.pass(10)
+			o.next(script)
+			o.a.sever()
+			o.pass(3)
+			o.a.sever()
+			o.pass(9)
+		}
+	}},
+	{"kinds", func(o *observation) {
+		for _, kind := range []Kind{Discovery, Informational, Boot, 9} {
+			o.login(kind)
+			o.ask("look", look(0, 36), 0)
+			o.pass(10)
+			o.cut()
+			o.ask("capacity", &Request{CDB: scsi.ReadCapacity10(), Read: make([]byte, 8)}, 3*time.Second)
+			o.pass(5, 7)
+			o.a.heal()
+			o.pass(10)
+			if kind != Discovery {
+				o.logout(o.id)
+			}
+			o.pass(1)
+		}
+	}},
+	{"default sessions", func(o *observation) {
+		o.do("all", func() error { _, err := o.m.LoginAll(o.t.Context(), address(portalA)); return err })
+		o.pass(1)
+		o.do("all", func() error { _, err := o.m.LoginAll(o.t.Context(), address(portalA)); return err })
+		o.pass(1)
+		o.do("restart", func() error { _, err := o.m.Restart(o.t.Context(), 0); return err })
+		o.pass(1)
+	}},
+	{"a chosen portal", func(o *observation) {
+		o.login(Discovery)
+		o.do("discover", func() error { _, err := o.m.Discover(o.t.Context(), o.id); return err })
+		o.logout(o.id)
+		o.do("login", func() (err error) {
+			o.id, err = o.m.Login(o.t.Context(), LoginSpec{Kind: Data, Target: testTarget, Portal: address(portalB)})
+			return err
+		})
+		o.pass(1)
+		o.do("add", func() error {
+			_, err := o.m.AddSession(o.t.Context(), AddSpec{LoginSpec: LoginSpec{Target: testTarget, Portal: address(portalB)}})
+			return err
+		})
+		o.pass(1)
+		_ = o.m.Set(func(s *Settings) { s.Login.HeaderDigest = []string{"CRC32C"} })
+		o.ask("write", write(0, 0), 0)
+		o.pass(30)
+	}},
+	{"duplicate in an outage", func(o *observation) {
+		o.login(Data)
+		o.pass(10)
+		o.a.sever()
+		pass(0.1)
+		o.login(Data)
+		o.pass(10)
+	}},
+	{"failed first login", func(o *observation) {
+		o.a.refuse()
+		o.login(Data)
+		o.pass(20)
+	}},
+	{"clones", func(o *observation) {
+		clone := func(of SessionID) (id SessionID) {
+			o.do("clone", func() (err error) {
+				id, err = o.m.AddSession(within(o.t, 3*time.Second), AddSpec{Clone: of})
+				return err
+			})
+			pass(0.1)
+			return id
+		}
+		o.do("login", func() (err error) {
+			spec := LoginSpec{Kind: Data, Target: testTarget, Portal: address(portalA)}
+			spec.Settings.Offers = append(DefaultOffers(NormalSession), Offer{"MaxOutstandingR2T", "1"})[:3]
+			o.id, err = o.m.Login(o.t.Context(), spec)
+			return err
+		})
+		o.pass(1)
+		o.a.change(func() { o.a.tsih = 0x42; o.a.oneTSIH = true })
+		second := clone(o.id)
+		o.pass(1)
+		third := clone(o.id)
+		o.pass(10)
+		o.next(refuseWith(0x0206))
+		clone(o.id)
+		o.pass(1)
+		o.next(silent)
+		o.do("clone", func() error { _, err := o.m.AddSession(within(o.t, 3*time.Second), AddSpec{Clone: o.id}); return err })
+		o.do("read", func() error { return o.m.Do(o.t.Context(), o.id, readRequest(0, 512)) })
+		o.pass(1, 4)
+		o.logout(third)
+		o.pass(1)
+		var ids []SessionID
+		for i := range 20 {
+			ids = append(ids, clone(o.id))
+			if i > 0 {
+				o.logout(ids[i])
+			}
+			pass(0.1)
+		}
+		o.note("isids %v", o.a.isids)
+		o.logout(second)
+		o.pass(1)
+	}},
+	{"one clone", func(o *observation) {
+		o.login(Data)
+		o.do("clone", func() (err error) { _, err = o.m.AddSession(o.t.Context(), AddSpec{Clone: o.id}); return err })
+		o.pass(1)
+		o.next(refuseWith(0x0301))
+		o.a.severLast()
+		o.pass(65)
+		o.do("restart", func() error { _, err := o.m.Restart(o.t.Context(), 0); return err })
+		o.pass(1)
+	}},
+}
+
+// otherSerial gives LUN 0 another serial number.
+func otherSerial(q question) (reply, bool) {
+	if q.lun != 0 || q.cdb[0] != opInquiry || q.cdb[2] != 0x80 {
+		return reply{}, false
+	}
+	return reply{data: scsi.VPD{Page: 0x80, Body: []byte("OTHER")}.Append(nil)}, true
+}
