@@ -84,7 +84,7 @@ func TestBlockPages(t *testing.T) {
 		MaxPrefetch: 6, MaxUnmapLBACount: 7, MaxUnmapDescriptors: 8, OptimalUnmapGranularity: 9, UnmapGranularityAlignmentValid: true,
 		UnmapGranularityAlignment: 10, MaxWriteSame: 11}
 	want := make([]byte, 60) // offsets in the page, less its head of 4 bytes
-	want[4-4], want[5-4] = 1, 2
+	want[0], want[1] = 1, 2
 	binary.BigEndian.PutUint16(want[6-4:], 3)
 	binary.BigEndian.PutUint32(want[8-4:], 4)
 	binary.BigEndian.PutUint32(want[12-4:], 5)

@@ -6,4 +6,4 @@ import "os/exec"
 
 func groupOfItsOwn(*exec.Cmd) {}
 
-func killGroup(cmd *exec.Cmd) { cmd.Process.Kill() }
+func killGroup(cmd *exec.Cmd) { _ = cmd.Process.Kill() }

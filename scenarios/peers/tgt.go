@@ -91,7 +91,7 @@ func startTGT(ctx context.Context, config TGTConfig) (*TGT, error) {
 	}
 	t := &TGT{dir: dir, log: &output{}, targets: withDefaults(config.Targets), ended: make(chan struct{})}
 	if t.Address, err = freePort(); err != nil {
-		os.RemoveAll(dir)
+		_ = os.RemoveAll(dir)
 		return nil, err
 	}
 	t.cmd = exec.Command(path, "-f", "-C", "0", "-t", "2", "--iscsi", "portal="+t.Address)
@@ -100,11 +100,11 @@ func startTGT(ctx context.Context, config TGTConfig) (*TGT, error) {
 	t.cmd.WaitDelay = time.Second
 	groupOfItsOwn(t.cmd)
 	if err := t.cmd.Start(); err != nil {
-		os.RemoveAll(dir)
+		_ = os.RemoveAll(dir)
 		return nil, fmt.Errorf("start tgtd: %w", err)
 	}
 	go func() {
-		t.cmd.Wait() // how it ended shows in its log
+		_ = t.cmd.Wait() // how it ended shows in its log
 		close(t.ended)
 	}()
 	if err := t.setUp(ctx); err != nil {
@@ -266,7 +266,7 @@ func (t *TGT) Stop() {
 			killGroup(t.cmd)
 			<-t.ended
 		}
-		os.RemoveAll(t.dir)
+		_ = os.RemoveAll(t.dir)
 	})
 	<-t.ended
 }

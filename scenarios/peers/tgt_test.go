@@ -9,11 +9,7 @@ import (
 
 func TestTGTServesAndLeavesNothing(t *testing.T) {
 	Need(t, "tgtd", "tgtadm", "iscsi-ls", "iscsi-inq", "iscsi-readcapacity16")
-	temporary, err := os.MkdirTemp("", "peers") // short, unlike t.TempDir, for the control socket's sake
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(temporary) })
+	temporary := t.TempDir()
 	t.Setenv("TMPDIR", temporary)
 	tgt := TGTFor(t, TGTConfig{Targets: []TGTTarget{{Disks: []int64{8 << 20, 16 << 20}}, {Name: "iqn.2026-11.io.github.iscsispec:other"}}})
 	list, err := List(t.Context(), tgt.Portal())

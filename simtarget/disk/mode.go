@@ -11,7 +11,7 @@ func (d *Disk) modeSense(t *Task) {
 		return
 	}
 	all := scsi.ModePage(c.Page) == scsi.ModePageAll
-	if c.Subpage != 0 && !(all && c.Subpage == 0xff) {
+	if c.Subpage != 0 && (!all || c.Subpage != 0xff) {
 		t.invalidField(3)
 		return
 	}

@@ -125,8 +125,8 @@ func (d *Disk) persistentOut(t *Task) {
 		d.release(t)
 	case scsi.PersistentClear:
 		p.generation++
+		d.tellRegistrants(scsi.ReservationsPreempted, t.Nexus)
 		p.registrations, p.kind = nil, 0
-		d.attentions.establish(scsi.ReservationsPreempted, t.Nexus)
 	case scsi.PersistentPreempt, scsi.PersistentPreemptAbort:
 		d.preempt(t, parameters.ServiceActionKey)
 	}

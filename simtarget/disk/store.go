@@ -77,22 +77,49 @@ func (s *store) repeat(block []byte, offset, n uint64) bool {
 func (s *store) zero(offset, n uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.roomToZero(offset, n) {
+	end := offset + n
+	whole, wholeEnd := (offset+chunkSize-1)/chunkSize, end/chunkSize
+	if whole > wholeEnd { // within one chunk
+		return s.clearPart(offset, n)
+	}
+	if !s.zeroContent && uint64(len(s.chunks))+wholeEnd-whole > 64*uint64(s.limit) {
+		return false // each whole chunk costs a place in the table
+	}
+	if !s.clearPart(offset, whole*chunkSize-offset) || !s.clearPart(wholeEnd*chunkSize, end-wholeEnd*chunkSize) {
 		return false
 	}
-	for n > 0 {
-		index, within := offset/chunkSize, offset%chunkSize
-		part := min(n, chunkSize-within)
-		switch c := s.chunks[index]; {
-		case c == zeroChunk || c == nil && s.zeroContent:
-		case part == chunkSize:
-			s.drop(index)
-		default:
-			clear(s.own(index, false)[within : within+part])
-		}
-		offset, n = offset+part, n-part
-	}
+	s.dropRange(whole, wholeEnd)
 	return true
+}
+
+// clearPart zeroes a part of one chunk.
+func (s *store) clearPart(offset, n uint64) bool {
+	index, within := offset/chunkSize, offset%chunkSize
+	c := s.chunks[index]
+	switch {
+	case n == 0 || c == zeroChunk || c == nil && s.zeroContent:
+		return true
+	case c == nil && s.stored >= s.limit:
+		return false
+	}
+	clear(s.own(index, false)[within : within+n])
+	return true
+}
+
+// dropRange makes whole chunks zeros. Where the table has fewer entries than the range, it goes through the table, so that a peer that
+// deallocates a huge disk takes no time; the order of that is not seen.
+func (s *store) dropRange(from, end uint64) {
+	if s.zeroContent && end-from > uint64(len(s.chunks)) {
+		for index := range s.chunks {
+			if index >= from && index < end {
+				s.drop(index)
+			}
+		}
+		return
+	}
+	for index := from; index < end; index++ {
+		s.drop(index)
+	}
 }
 
 // drop makes a whole chunk zeros and gives its memory back.
@@ -136,18 +163,4 @@ func (s *store) room(offset, n uint64) bool {
 		}
 	}
 	return true
-}
-
-// roomToZero is room for zero, which needs memory for the chunks at its two ends only; entries for whole chunks are bounded by the limit
-// too, since each costs a place in the table.
-func (s *store) roomToZero(offset, n uint64) bool {
-	if n == 0 {
-		return true
-	}
-	for _, edge := range []uint64{offset, offset + n - 1} {
-		if c := s.chunks[edge/chunkSize]; (c == nil || c == zeroChunk) && s.stored+2 > s.limit {
-			return false
-		}
-	}
-	return s.zeroContent || uint64(len(s.chunks))+n/chunkSize <= 64*uint64(s.limit)
 }

@@ -60,7 +60,8 @@ func serve(dir string, size int64) error {
 	if err != nil {
 		return err
 	}
-	go driver.Run(0)
+	ended := make(chan error, 1)
+	go func() { ended <- driver.Run(0) }()
 	timer := time.NewTimer(listenTime)
 	defer timer.Stop()
 	select {
@@ -69,6 +70,8 @@ func serve(dir string, size int64) error {
 		if err := announce(driver, address); err != nil {
 			return err
 		}
+	case err := <-ended:
+		return fmt.Errorf("gotgt ended: %w", err)
 	case <-timer.C:
 		return fmt.Errorf("gotgt did not listen within %v", listenTime)
 	}

@@ -7,4 +7,4 @@ import "os/exec"
 func groupOfItsOwn(*exec.Cmd) {}
 
 // killGroup kills the child, which starts no processes.
-func killGroup(cmd *exec.Cmd) { cmd.Process.Kill() }
+func killGroup(cmd *exec.Cmd) { _ = cmd.Process.Kill() }

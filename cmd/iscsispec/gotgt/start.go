@@ -84,7 +84,7 @@ func Start(ctx context.Context, executable string, size int64) (*Child, error) {
 		return nil, c.failed("start "+executable, err)
 	}
 	go func() {
-		c.cmd.Wait() // how it ended shows in what it wrote
+		_ = c.cmd.Wait() // how it ended shows in what it wrote
 		close(c.ended)
 	}()
 	if err := c.awaitAddress(ctx, reader); err != nil {
@@ -96,7 +96,7 @@ func Start(ctx context.Context, executable string, size int64) (*Child, error) {
 
 // failed cleans up before there was a process.
 func (c *Child) failed(doing string, err error) error {
-	os.RemoveAll(c.dir)
+	_ = os.RemoveAll(c.dir)
 	if c.stdin != nil {
 		c.stdin.Close()
 	}
@@ -107,7 +107,7 @@ func (c *Child) failed(doing string, err error) error {
 func (c *Child) awaitAddress(ctx context.Context, stdout *os.File) error {
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { stdout.SetReadDeadline(time.Now()) })
+	stop := context.AfterFunc(ctx, func() { _ = stdout.SetReadDeadline(time.Now()) })
 	defer stop()
 	line, err := bufio.NewReader(io.LimitReader(stdout, 256)).ReadString('\n')
 	if ctx.Err() != nil {
@@ -141,7 +141,7 @@ func (c *Child) Stop() {
 			killGroup(c.cmd)
 			<-c.ended
 		}
-		os.RemoveAll(c.dir)
+		_ = os.RemoveAll(c.dir)
 	})
 	<-c.ended
 }
