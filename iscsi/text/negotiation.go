@@ -22,6 +22,7 @@ type Negotiation struct {
 	role        Role
 	sessionType SessionType
 	stage       Stage
+	joining     bool // the connection joins a session
 	order       []*keyState
 	byName      map[string]*keyState // Lookup only: never iterated.
 	params      Params
@@ -69,6 +70,10 @@ func (n *Negotiation) Role() Role { return n.role }
 // and operational keys that come are answered Reject.
 func (n *Negotiation) SetStage(stage Stage) { n.stage = stage }
 
+// SetJoining says that the login adds a connection to a session, whose parameters stand already: keys of use LeadingOnly are
+// then neither offered nor taken, but answered Reject (RFC 7143, Section 13).
+func (n *Negotiation) SetJoining(joining bool) { n.joining = joining }
+
 // SetSessionType changes the session type once a target has learned it from the initiator's SessionType. Receive does so
 // by itself.
 func (n *Negotiation) SetSessionType(t SessionType) { n.sessionType, n.params.SessionType = t, t }
@@ -97,7 +102,7 @@ func (n *Negotiation) mayOffer(s *keyState) bool {
 	if s.key.Function != Declarative && s.settled {
 		return false
 	}
-	if n.sessionType == Discovery && s.key.NotInDiscovery {
+	if n.sessionType == Discovery && s.key.NotInDiscovery || n.joining && s.key.Use == LeadingOnly && s.key.Negotiated() {
 		return false
 	}
 	if n.stage == SecurityNegotiation {

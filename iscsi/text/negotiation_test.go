@@ -107,6 +107,23 @@ func TestDiscoveryAnswersIrrelevant(t *testing.T) {
 	}
 }
 
+func TestJoiningConnectionSettlesItsOwnKeysOnly(t *testing.T) {
+	wants := []text.Want{{Key: "MaxBurstLength", Offer: "65536"}, {Key: "HeaderDigest", Offer: "CRC32C,None"}, {Key: "InitiatorName", Offer: "iqn.i"}}
+	i, r := initiator(wants...), target(wants[:2]...)
+	i.SetJoining(true)
+	r.SetJoining(true)
+	if got := i.Offer().String(); got != "HeaderDigest=CRC32C,None InitiatorName=iqn.i" {
+		t.Errorf("offers %s", got)
+	}
+	answers, err := r.Receive(text.Pairs{{Key: "HeaderDigest", Value: "CRC32C,None"}, {Key: "MaxConnections", Value: "4"}})
+	if err != nil || answers.String() != "HeaderDigest=CRC32C MaxConnections=Reject" {
+		t.Errorf("%v, %v", answers, err)
+	}
+	if got := r.Offer().String(); got != "" {
+		t.Errorf("offers %s", got)
+	}
+}
+
 func TestReceivedAnswers(t *testing.T) {
 	for _, c := range []struct {
 		key, offer, answer string

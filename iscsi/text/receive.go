@@ -174,7 +174,7 @@ func (n *Negotiation) answerTo(s *keyState, offer string) string {
 	switch {
 	case k.Function == Obsolete || reserved(offer) && k.Function != List:
 		return Reject
-	case n.stage == SecurityNegotiation && !k.Security:
+	case n.stage == SecurityNegotiation && !k.Security || n.joining && k.Use == LeadingOnly:
 		return Reject
 	case n.stage == LoginOperationalNegotiation && !k.Operational:
 		return Reject
