@@ -1,5 +1,25 @@
 package simtarget
 
 // Deviations are the faults that an array can be given, each a documented field named after what it does wrong, grouped by the phase in
-// which it shows. The zero value is a sound array. The code consults a field at the exact point of departure.
-type Deviations struct{}
+// which it shows. The zero value is a sound array. The code consults a field at the exact point of departure. RowDeviations says which
+// fault each row of the target catalogue is about.
+type Deviations struct {
+	Login          LoginDeviations
+	Negotiation    NegotiationDeviations
+	Keys           KeyDeviations
+	Auth           AuthDeviations
+	Discovery      DiscoveryDeviations
+	Sequencing     SequencingDeviations
+	DataIn         DataInDeviations
+	DataOut        DataOutDeviations
+	TaskManagement TaskManagementDeviations
+	Logout         LogoutDeviations
+	Async          AsyncDeviations
+	NOP            NOPDeviations
+	Reject         RejectDeviations
+	Recovery       RecoveryDeviations
+	Digest         DigestDeviations
+	Sessions       SessionDeviations
+	Redirect       RedirectDeviations
+	Robustness     RobustnessDeviations
+}

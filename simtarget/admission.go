@@ -1,0 +1,205 @@
+package simtarget
+
+import (
+	"slices"
+	"time"
+
+	"github.com/iscsispec/iscsispec/iscsi"
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
+	"github.com/iscsispec/iscsispec/iscsi/text"
+	"github.com/iscsispec/iscsispec/scsi"
+	"github.com/iscsispec/iscsispec/simtarget/disk"
+)
+
+// findSession looks for the session that a non-zero TSIH names: ISID and TSIH name it together, within initiator name, target and portal
+// group (RFC 7143, Section 6.3.1). With it comes a connection that replaces the one with its CID, or adds one.
+func (l *login) findSession() error {
+	a, dev := l.array, &l.dev.Login
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var same *session
+	for _, s := range a.table.sessions {
+		switch {
+		case s.tsih == l.tsih && dev.TSIHAloneFindsSession && !s.discovery:
+			same = s
+		case s.tsih == l.tsih && a.dev.Sessions.GlobalTSIH && s.isid == l.isid && s.initiator == l.initiator:
+			same = s
+		case s.initiator != l.initiator || s.isid != l.isid || s.target != l.target || s.discovery != l.discovery || s.tag != l.c.portal.Tag:
+		case s.tsih == l.tsih:
+			same = s
+		case dev.ISIDAloneReinstates:
+			return nil
+		}
+	}
+	if same == nil && (dev.UnknownTSIHCreatesSession || a.faults.wasClosed(l)) {
+		return nil
+	}
+	if same == nil {
+		return refuse(iscsi.StatusSessionDoesNotExist, "no session with TSIH 0x%04x and this ISID", l.tsih)
+	}
+	if !l.joinable(same) {
+		return refuse(iscsi.StatusTooManyConnections, "MaxConnections is %d", same.params.MaxConnections)
+	}
+	l.joins = same
+	return nil
+}
+
+// joinable reports whether the login may add its connection, or replace one: more than one is not negotiated. The caller holds the array's
+// lock.
+func (l *login) joinable(s *session) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conn == nil || s.conn.cid == l.cid || l.dev.Keys.UnlimitedConnections || l.dev.Login.TSIHAloneFindsSession ||
+		l.dev.Sessions.GlobalTSIH
+}
+
+// admit makes the session that the login has earned, or gives its connection to the one that it joins.
+func (l *login) admit() error {
+	c := l.c
+	c.cid, c.params = l.cid, l.result()
+	c.digests = pdu.Digests{Header: c.params.HeaderDigest, Data: c.params.DataDigest}
+	l.distortDigests()
+	if l.joins != nil {
+		return l.join()
+	}
+	if err := l.array.limit(l, true); err != nil {
+		return err
+	}
+	s := l.newSession()
+	a := l.array
+	a.mu.Lock()
+	if len(a.table.sessions) >= SessionsMax {
+		a.mu.Unlock()
+		return refuse(iscsi.StatusOutOfResources, "%d sessions", SessionsMax)
+	}
+	evicted := a.evicted(l)
+	replaced := slices.DeleteFunc(a.replacedBy(l), func(old *session) bool { return slices.Contains(evicted, old) })
+	how := a.profile.Session.Replaced
+	s.tsih = l.handle()
+	a.table.add(s)
+	a.routeToFirst(l, s)
+	code := a.greeting(l, s.nexus)
+	a.mu.Unlock()
+	for _, old := range replaced {
+		l.inherit(s, old)
+		a.closeSession(old, how, reasonReinstated)
+	}
+	for _, old := range evicted {
+		a.closeSession(old, how, reasonEvicted)
+	}
+	if s.target != nil && !s.discovery {
+		s.target.units.Connect(s.nexus, code)
+	}
+	l.granted = s
+	a.recordOpened(l, s)
+	return nil
+}
+
+// result is what was negotiated, with the array's names in place.
+func (l *login) result() text.Params {
+	p := l.negotiation.Result()
+	if l.joins != nil {
+		agreed := l.joins.params
+		agreed.HeaderDigest, agreed.DataDigest = p.HeaderDigest, p.DataDigest
+		agreed.MaxRecvDataSegmentLength, agreed.PeerMaxRecvDataSegmentLength = p.MaxRecvDataSegmentLength, p.PeerMaxRecvDataSegmentLength
+		return agreed
+	}
+	return p
+}
+
+func (l *login) newSession() *session {
+	a, c := l.array, l.c
+	policy, data := a.sessionPolicy(), a.dataPolicy()
+	fixed := -1
+	if l.orders != nil && l.orders.Window != nil {
+		fixed = *l.orders.Window
+	}
+	s := &session{
+		array: a, target: l.target, initiator: l.initiator, isid: l.isid, portal: c.portal, discovery: l.discovery,
+		params: c.params, order: newOrdering(l.cmdSN, policy.CommandWindow, fixed),
+		immediateMax: policy.ImmediateCommands, statusInData: data.StatusInDataIn,
+	}
+	s.pingPolicy = pingTimes{policy.PingInterval, policy.PingTimeout}
+	a.mu.Lock()
+	s.tag = c.portal.Tag
+	s.nexus = a.nexusOf(s)
+	a.mu.Unlock()
+	return s
+}
+
+// handle draws the TSIH. The caller holds the array's lock.
+func (l *login) handle() uint16 {
+	switch {
+	case l.orders != nil && l.orders.TSIH != nil:
+		return *l.orders.TSIH
+	case l.dev.Login.ConstantTSIH:
+		return 1
+	}
+	return l.array.table.newTSIH()
+}
+
+// nexusesMax bounds the memory for nexuses that were greeted after a restart.
+const nexusesMax = 8192
+
+// greeting is the unit attention that a new session meets. The caller holds the array's lock.
+func (a *Array) greeting(l *login, n disk.Nexus) scsi.ASC {
+	if l.orders != nil && l.orders.UnitAttention != 0 {
+		return scsi.ASC(l.orders.UnitAttention)
+	}
+	if a.profile.Data.UnitAttentionAtLogin {
+		return scsi.PowerOnOrReset
+	}
+	if !a.restarted || !a.profile.Failover.AfterRestart || a.greeted[n] || len(a.greeted) >= nexusesMax {
+		return scsi.NoAdditionalSense
+	}
+	a.greeted[n] = true
+	return scsi.PowerOnOrReset
+}
+
+// opened attaches the connection once the final response is queued. The caller holds the session's lock.
+func (s *session) opened(c *connection) {
+	c.session = s
+	if s.closed {
+		return
+	}
+	s.conn = c
+	s.order.advertise(s.array)
+	p := s.pingPolicy
+	s.startPings(c, p.interval, p.timeout)
+}
+
+// join gives the connection to the session that it belongs to: the connection with the same CID ends, and its tasks end with it, since
+// recovery level 2 was not agreed (RFC 7143, Sections 6.3.4 and 7.3).
+func (l *login) join() error {
+	s, c, a := l.joins, l.c, l.array
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return refuse(iscsi.StatusSessionDoesNotExist, "the session has ended meanwhile")
+	}
+	old := s.conn
+	if s.retain != nil {
+		s.retain.Stop()
+	}
+	if old != nil {
+		old.pings.stop()
+	}
+	if !a.dev.Recovery.ContinueTasks {
+		s.tasks.dropAll(s)
+		s.order.drop()
+	}
+	s.conn = nil
+	s.mu.Unlock()
+	if old != nil && !a.dev.Recovery.ServeReplacedConnection && !a.dev.Login.TSIHAloneFindsSession && !a.dev.Keys.UnlimitedConnections {
+		old.end(a.sessionPolicy().Replaced)
+	}
+	l.granted = s
+	a.recordJoined(l, s)
+	if a.dev.Recovery.ContinueTasks {
+		s.later(func() { s.continueTasks(c) })
+	}
+	return nil
+}
+
+// pingTimes are the profile's ping times when the session was opened.
+type pingTimes struct{ interval, timeout time.Duration }

@@ -1,0 +1,177 @@
+package simtarget
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
+	"github.com/iscsispec/iscsispec/iscsi/text"
+)
+
+// lingerTime is how long a connection that the array has ended in order stays readable, so that the peer gets what was sent last and not a
+// reset.
+const lingerTime = 2 * time.Second
+
+// connection is one TCP connection from accept to close. One goroutine reads it, logs it in and executes what it reads; another one writes.
+type connection struct {
+	array   *Array
+	portal  *portal
+	conn    net.Conn
+	ordinal uint64 // counts the connections of the array from 1
+	local   string // the address that the initiator connected to
+	remote  string
+	reader  *pdu.Reader
+	out     outbox
+
+	// Of the reading goroutine, and not changed once the session has the connection.
+	cid     uint16
+	session *session
+	params  text.Params
+	digests pdu.Digests
+	granted time.Time // when full feature phase began
+	scratch []byte    // holds the data segment that was read last
+
+	// Of the session's lock in full feature phase, of the reading goroutine before.
+	statSN     uint32
+	textState  textExchange
+	pings      pingState
+	logoutWait bool // an Asynchronous Message has asked for logout
+
+	deaf      atomic.Bool // what comes in is dropped: the connection is ending, or silent
+	inSession atomic.Bool // full feature phase has begun
+	linger    atomic.Pointer[time.Timer]
+	closing   sync.Once
+	gone      chan struct{} // closed when the connection is closed
+}
+
+func newConnection(a *Array, p *portal, conn net.Conn, ordinal uint64) *connection {
+	c := &connection{
+		array: a, portal: p, conn: conn, ordinal: ordinal,
+		local: conn.LocalAddr().String(), remote: conn.RemoteAddr().String(),
+		reader: pdu.NewReader(conn, pdu.Limits{MaxDataSegmentLength: loginDataMax}),
+		gone:   make(chan struct{}),
+	}
+	c.out.init()
+	return c
+}
+
+// run serves the connection from accept to close.
+func (c *connection) run() {
+	defer c.array.connectionOver(c)
+	go func() {
+		defer c.array.wg.Done()
+		c.writeLoop()
+	}()
+	timeout := time.AfterFunc(c.array.loginPolicy().Timeout, c.abort)
+	full := c.login()
+	timeout.Stop()
+	if full {
+		c.serve()
+	}
+	c.drain()
+	c.close()
+	c.array.connectionLost(c)
+}
+
+// drain reads and drops what still comes, until the peer closes or the connection does.
+func (c *connection) drain() {
+	if !c.deaf.Load() {
+		return
+	}
+	scratch := make([]byte, 4<<10)
+	for {
+		if _, err := c.conn.Read(scratch); err != nil {
+			return
+		}
+	}
+}
+
+// end ends the connection behind what waits to be written. It may be called from any goroutine, and never waits.
+func (c *connection) end(how Ending) {
+	c.deaf.Store(true)
+	switch how {
+	case EndSilent:
+		c.out.silence()
+	case EndRST:
+		c.startLinger()
+		c.out.finish(EndRST)
+	default:
+		c.startLinger()
+		c.out.finish(EndFIN)
+	}
+}
+
+// endAfter queues a last PDU with the end of the connection behind it.
+func (c *connection) endAfter(p outgoing, how Ending) {
+	c.deaf.Store(true)
+	if how == EndSilent {
+		c.out.put(p)
+		c.out.silence()
+		return
+	}
+	p.end = how
+	c.startLinger()
+	c.out.put(p)
+}
+
+func (c *connection) startLinger() {
+	t := time.AfterFunc(lingerTime, c.close)
+	if old := c.linger.Swap(t); old != nil {
+		old.Stop()
+	}
+}
+
+// finishWriting is the writer's part of an orderly end.
+func (c *connection) finishWriting(how Ending) {
+	if how == EndRST {
+		c.reset()
+		return
+	}
+	half, can := c.conn.(interface{ CloseWrite() error })
+	if !can || half.CloseWrite() != nil {
+		c.close()
+	}
+}
+
+// abort closes the connection at once.
+func (c *connection) abort() {
+	c.deaf.Store(true)
+	c.close()
+}
+
+// reset makes closing send RST where the transport can.
+func (c *connection) reset() {
+	if l, can := c.conn.(interface{ SetLinger(int) error }); can {
+		_ = l.SetLinger(0) // a connection that is gone already cannot be reset
+	}
+	c.close()
+}
+
+func (c *connection) close() {
+	c.closing.Do(func() {
+		c.deaf.Store(true)
+		_ = c.conn.Close()
+		c.out.close()
+		if t := c.linger.Load(); t != nil {
+			t.Stop()
+		}
+		close(c.gone)
+	})
+}
+
+// pause waits for d, unless the connection closes first; it reports whether the connection is still there.
+func (c *connection) pause(d time.Duration) bool {
+	if d <= 0 {
+		return !c.deaf.Load()
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return !c.deaf.Load()
+	case <-c.gone:
+		return false
+	}
+}

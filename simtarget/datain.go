@@ -1,0 +1,148 @@
+package simtarget
+
+import (
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
+	"github.com/iscsispec/iscsispec/scsi"
+)
+
+// respond sends a command's data and status, and ends its task.
+func (s *session) respond(c *connection, k *task) {
+	d, dev := &k.device, &s.array.dev
+	if k.rule != nil && k.rule.TargetFailure {
+		s.send(c, &pdu.SCSIResponse{Response: pdu.ResponseTargetFailure, ITT: k.itt})
+		s.remove(k)
+		return
+	}
+	var sent, pieces int
+	data := d.DataIn
+	if !k.read {
+		data = nil
+	}
+	data = data[:min(len(data), int(k.edtl))]
+	inData := len(data) > 0 && d.Status == scsi.StatusGood && s.statusInData
+	if dev.DataIn.NoFinalBit {
+		inData = false
+	}
+	if len(data) > 0 && d.Status == scsi.StatusGood {
+		if dev.DataIn.StatusBeforeData {
+			s.sendStatus(c, k, s.residual(k, len(d.DataIn)), 0)
+		}
+		sent, pieces = s.sendData(c, k, data, inData)
+	}
+	if d.Status == scsi.StatusCheckCondition && dev.DataIn.CheckConditionInDataIn {
+		s.statusAlone(c, k)
+	} else if !inData && !(dev.DataIn.StatusBeforeData && pieces > 0) || dev.Sequencing.StatusTwice && inData {
+		s.sendStatus(c, k, s.residual(k, s.presented(k, sent)), pieces)
+	}
+	s.remove(k)
+}
+
+// presented is how many bytes the logical unit took or gave, as far as residuals are concerned.
+func (s *session) presented(k *task, sent int) int {
+	d := &k.device
+	switch {
+	case d.Status != scsi.StatusGood:
+		return sent
+	case d.Direction == scsi.DataIn:
+		return len(d.DataIn)
+	case d.Direction == scsi.DataOut:
+		return d.Length
+	}
+	return 0
+}
+
+// residual is the difference between what the initiator expects to be transferred and what the logical unit presents (RFC 7143,
+// Section 11.4.5).
+type residual struct {
+	overflow, underflow bool
+	count               uint32
+}
+
+func (s *session) residual(k *task, presented int) residual {
+	expected := int(k.edtl)
+	if !k.read && !k.write {
+		expected = 0
+	}
+	r := residual{overflow: presented > expected, underflow: presented < expected}
+	switch {
+	case r.overflow:
+		r.count = uint32(presented - expected)
+	case r.underflow:
+		r.count = uint32(expected - presented)
+	}
+	return s.array.dev.DataIn.distort(r, k, presented, s.array.dev.Sequencing.BothResidualBits)
+}
+
+// sendData cuts the data into Data-In PDUs: none longer than the initiator takes, and no sequence longer than MaxBurstLength (RFC 7143,
+// Section 11.7). It returns the number of bytes and PDUs.
+func (s *session) sendData(c *connection, k *task, data []byte, withStatus bool) (sent, pieces int) {
+	dev := &s.array.dev.DataIn
+	segment := max(1, c.params.PeerMaxRecvDataSegmentLength)
+	burst, sequence := 0, 0
+	for sent < len(data) {
+		n := min(segment, len(data)-sent, s.params.MaxBurstLength-burst)
+		last := sent+n == len(data)
+		p := pdu.DataIn{ITT: k.itt, TTT: pdu.ReservedTag, DataSN: uint32(pieces), BufferOffset: uint32(sent)}
+		p.Final = (last || burst+n == s.params.MaxBurstLength) && !dev.NoFinalBit
+		if dev.DataSNRestarts {
+			p.DataSN = uint32(sequence)
+		}
+		if dev.OffsetRestarts {
+			p.BufferOffset = uint32(burst)
+		}
+		if last && withStatus {
+			r := s.residual(k, len(k.device.DataIn))
+			p.StatusPresent, p.Status = true, byte(k.device.Status)
+			p.Overflow, p.Underflow, p.ResidualCount = r.overflow, r.underflow, r.count
+		}
+		s.sendPiece(c, k, &p, data[sent:sent+n], last)
+		sent, pieces = sent+n, pieces+1
+		burst, sequence = burst+n, sequence+1
+		if burst >= s.params.MaxBurstLength {
+			burst, sequence = 0, 0
+		}
+	}
+	return sent, pieces
+}
+
+// sendPiece queues one Data-In. The last one takes the command's buffer along, which is free when the data is on the wire.
+func (s *session) sendPiece(c *connection, k *task, p *pdu.DataIn, data []byte, last bool) {
+	var out outgoing
+	p.EncodeBHS(&out.bhs)
+	out.bhs.SetDataSegmentLength(len(data))
+	s.number(c, &out.bhs)
+	if !p.StatusPresent {
+		putWord(&out.bhs, 24, 0) // StatSN is reserved without status
+	} else {
+		if last {
+			s.uncount(k)
+			s.number(c, &out.bhs)
+		}
+		c.statSN++
+	}
+	out.data = data
+	if last {
+		out.buffer, k.buffer = k.buffer, nil
+	}
+	c.deliver(out)
+}
+
+// sendStatus sends a SCSI Response (RFC 7143, Section 11.4).
+func (s *session) sendStatus(c *connection, k *task, r residual, pieces int) {
+	d := &k.device
+	p := pdu.SCSIResponse{
+		Response: pdu.ResponseCompleted, Status: byte(d.Status), ITT: k.itt, ExpDataSN: uint32(pieces),
+		Overflow: r.overflow, Underflow: r.underflow, ResidualCount: r.count,
+	}
+	if len(d.Sense) > 0 && d.Status == scsi.StatusCheckCondition && !s.array.dev.Sequencing.NoSense {
+		p.Data = pdu.SenseSegment(d.Sense)
+	}
+	s.uncount(k)
+	s.send(c, &p)
+}
+
+// statusAlone is where a deviation puts CHECK CONDITION into a Data-In PDU.
+func (s *session) statusAlone(c *connection, k *task) {
+	p := pdu.DataIn{Final: true, StatusPresent: true, Status: byte(k.device.Status), ITT: k.itt, TTT: pdu.ReservedTag}
+	s.sendPiece(c, k, &p, nil, true)
+}

@@ -1,0 +1,283 @@
+package simtarget
+
+import (
+	"slices"
+
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
+	"github.com/iscsispec/iscsispec/scsi"
+)
+
+// writeBytesMax bounds the memory for data of writes that are not complete, of the whole array.
+const writeBytesMax = 1 << 30
+
+// r2t is a request for data that the initiator has not answered in full (RFC 7143, Section 11.8).
+type r2t struct {
+	ttt    uint32
+	from   int // bytes
+	to     int
+	got    int // where the next byte belongs
+	dataSN uint32
+	spoilt bool // what came does not fit: the burst is not used
+}
+
+// transfer is the way of a write's data into the array: what comes unasked, what is asked for, and what went wrong.
+type transfer struct {
+	buffer      *buffer
+	charged     int  // bytes counted against writeBytesMax
+	want        int  // bytes that the logical unit takes; -1 while that is not known
+	got         int  // bytes that are there, without a hole
+	asked       int  // bytes that came unasked or were asked for
+	unsolicited bool // Data-Out without an R2T will come until one has the F bit
+	first       int  // where unsolicited data must end
+	dataSN      uint32
+	r2ts        []r2t
+	r2tSN       uint32
+	fault       scsi.ASC // why the write fails once all expected data came; 0 for no reason
+}
+
+// begin takes the data that came with the command.
+func (t *transfer) begin(s *session, k *task, final bool, data []byte) {
+	t.want = -1
+	if !k.write {
+		return
+	}
+	t.first = min(s.params.FirstBurstLength, int(k.edtl))
+	t.unsolicited = !final
+	switch {
+	case len(data) > 0 && !s.params.ImmediateData, len(data) > s.params.FirstBurstLength:
+		t.fault = scsi.UnexpectedUnsolicitedData
+	case len(data) > int(k.edtl):
+		t.fault = scsi.NotEnoughUnsolicitedData
+	case len(data) > 0 || t.unsolicited:
+		t.buffer = newBuffer(t.first)
+		t.got = copy(t.buffer.bytes, data)
+	}
+	t.asked = t.got
+}
+
+// expect is told how many bytes the logical unit takes, and makes room for them.
+func (t *transfer) expect(s *session, k *task, n int) {
+	t.want = n
+	if t.buffer != nil && cap(t.buffer.bytes) >= n {
+		if len(t.buffer.bytes) < n {
+			t.buffer.bytes = t.buffer.bytes[:n]
+		}
+		return
+	}
+	if !s.array.charge(n) {
+		k.device.Status, k.over = scsi.StatusBusy, true
+		return
+	}
+	t.charged = n
+	whole := newBuffer(n)
+	if t.buffer != nil {
+		copy(whole.bytes, t.buffer.bytes[:t.got])
+		t.buffer.release()
+	}
+	t.buffer = whole
+}
+
+func (t *transfer) release(a *Array) {
+	t.buffer.release()
+	t.buffer = nil
+	if t.charged > 0 {
+		a.writeBytes.Add(-int64(t.charged))
+		t.charged = 0
+	}
+}
+
+// charge counts memory for write data, unless the limit would be passed.
+func (a *Array) charge(n int) bool {
+	if a.writeBytes.Add(int64(n)) <= writeBytesMax {
+		return true
+	}
+	a.writeBytes.Add(-int64(n))
+	return false
+}
+
+// received is the data that the logical unit gets.
+func (t *transfer) received() []byte {
+	if t.buffer == nil {
+		return nil
+	}
+	return t.buffer.bytes[:min(t.want, t.got)]
+}
+
+// advance brings a command as far as it comes with the data that is there: it waits, asks for more, or is performed.
+func (s *session) advance(c *connection, k *task) {
+	t := &k.transfer
+	switch {
+	case t.unsolicited, len(t.r2ts) > 0 && (k.over || t.fault != 0):
+		k.phase = phaseData
+	case t.fault != 0 && !k.over:
+		k.device.Fail(scsi.NewSense(scsi.AbortedCommand, t.fault))
+		k.over = true
+		s.perform(c, k)
+	case k.over || t.got >= t.want && !s.array.dev.DataOut.waits(t):
+		s.perform(c, k)
+	default:
+		k.phase = phaseData
+		s.solicit(c, k)
+	}
+}
+
+// solicit sends R2Ts, in order and as many as may be outstanding (RFC 7143, Section 11.8).
+func (s *session) solicit(c *connection, k *task) {
+	t, dev := &k.transfer, &s.array.dev.DataOut
+	for len(t.r2ts) < s.params.MaxOutstandingR2T && t.asked < t.want {
+		n := min(s.params.MaxBurstLength, t.want-t.asked)
+		if dev.SkipLastBurst && t.asked > 0 && t.asked+n == t.want {
+			t.got, t.asked = t.want, t.want
+			if len(t.r2ts) == 0 {
+				s.perform(c, k)
+			}
+			return
+		}
+		r := r2t{ttt: s.newTTT(), from: t.asked, to: t.asked + n, got: t.asked}
+		p := pdu.R2T{LUN: k.lun, ITT: k.itt, TTT: r.ttt, R2TSN: t.r2tSN, BufferOffset: uint32(r.from), DesiredDataTransferLength: uint32(n)}
+		if dev.ReservedTTT {
+			p.TTT = pdu.ReservedTag
+		}
+		if dev.R2TSNPerSession {
+			p.R2TSN = s.faults.r2tSN
+			s.faults.r2tSN++
+		}
+		s.sendUnnumbered(c, &p)
+		t.r2ts = append(t.r2ts, r)
+		t.r2tSN++
+		t.asked += n
+	}
+}
+
+// newTTT draws a Target Transfer Tag; the reserved value is passed over.
+func (s *session) newTTT() uint32 {
+	s.nextTTT++
+	if s.nextTTT == pdu.ReservedTag {
+		s.nextTTT = 1
+	}
+	return s.nextTTT
+}
+
+// dataOut takes a Data-Out PDU (RFC 7143, Section 11.7).
+func (s *session) dataOut(c *connection, h *pdu.BHS, data []byte, damaged bool) {
+	var p pdu.DataOut
+	if p.DecodeBHS(h) != nil {
+		return
+	}
+	k := s.tasks.find(p.ITT)
+	if k == nil {
+		s.strayData(c, h, &p)
+		return
+	}
+	if damaged {
+		s.reject(c, h, pdu.RejectDataDigestError)
+	}
+	if p.TTT == pdu.ReservedTag && !s.array.dev.DataOut.ReservedTTT {
+		s.unsolicitedData(c, h, k, &p, data, damaged)
+		return
+	}
+	at := slices.IndexFunc(k.transfer.r2ts, func(r r2t) bool { return r.ttt == p.TTT || s.array.dev.DataOut.ReservedTTT })
+	switch {
+	case at < 0 && s.issued(p.TTT):
+	case at < 0, p.LUN != k.lun:
+		if !damaged {
+			s.reject(c, h, pdu.RejectInvalidPDUField)
+		}
+	default:
+		s.solicitedData(c, k, at, &p, data, damaged)
+	}
+}
+
+// strayData answers data for no task. What belongs to a task that has ended meanwhile is dropped.
+func (s *session) strayData(c *connection, h *pdu.BHS, p *pdu.DataOut) {
+	if p.TTT != pdu.ReservedTag && s.issued(p.TTT) || p.TTT == pdu.ReservedTag && s.ignored.has(p.ITT) {
+		return
+	}
+	s.reject(c, h, pdu.RejectInvalidPDUField)
+}
+
+// issued reports whether a Target Transfer Tag was handed out before.
+func (s *session) issued(ttt uint32) bool {
+	return ttt != 0 && ttt != pdu.ReservedTag && ttt <= s.nextTTT
+}
+
+// unsolicitedData takes data that comes without an R2T.
+func (s *session) unsolicitedData(c *connection, h *pdu.BHS, k *task, p *pdu.DataOut, data []byte, damaged bool) {
+	t := &k.transfer
+	if !t.unsolicited || p.LUN != k.lun {
+		if !damaged {
+			s.reject(c, h, pdu.RejectInvalidPDUField)
+		}
+		return
+	}
+	offset := int(p.BufferOffset)
+	switch {
+	case t.fault != 0:
+	case damaged:
+		t.fault = scsi.ProtocolServiceCRCError
+	case offset+len(data) > t.first:
+		t.fault = scsi.UnexpectedUnsolicitedData
+	case p.DataSN != t.dataSN, offset != t.got:
+		t.fault = scsi.NotEnoughUnsolicitedData
+	default:
+		copy(t.buffer.bytes[offset:t.first], data)
+		t.got += len(data)
+		t.dataSN++
+	}
+	t.asked = t.got
+	if !p.Final {
+		return
+	}
+	t.unsolicited = false
+	if t.got < t.first && int(k.edtl) > s.params.FirstBurstLength && t.fault == 0 {
+		t.fault = scsi.NotEnoughUnsolicitedData
+	}
+	s.dataCame(c, k)
+}
+
+// solicitedData takes data that answers an R2T.
+func (s *session) solicitedData(c *connection, k *task, at int, p *pdu.DataOut, data []byte, damaged bool) {
+	t := &k.transfer
+	r := &t.r2ts[at]
+	offset := int(p.BufferOffset)
+	switch {
+	case r.spoilt:
+	case damaged:
+		r.spoilt, t.fault = true, scsi.ProtocolServiceCRCError
+	case p.DataSN != r.dataSN, len(data) > 0 && offset != r.got, r.got+len(data) > r.to:
+		r.spoilt, t.fault = true, scsi.NotEnoughUnsolicitedData
+	default:
+		if k.phase != phaseAborted {
+			copy(t.buffer.bytes[r.got:r.to], data)
+			s.array.dev.DataOut.loseLastByte(t, r, len(data))
+		}
+		r.got += len(data)
+		r.dataSN++
+	}
+	if !p.Final {
+		return
+	}
+	if r.got < r.to && t.fault == 0 {
+		t.fault = scsi.NotEnoughUnsolicitedData
+	}
+	t.r2ts = slices.Delete(t.r2ts, at, at+1)
+	if len(t.r2ts) == 0 {
+		t.got = t.asked
+	} else {
+		t.got = t.r2ts[0].from
+	}
+	s.dataCame(c, k)
+}
+
+// dataCame goes on with a command after a burst is complete.
+func (s *session) dataCame(c *connection, k *task) {
+	if k.phase == phaseAborted {
+		if len(k.transfer.r2ts) == 0 && !k.transfer.unsolicited {
+			s.dropAborted(k)
+		}
+		return
+	}
+	if k.begun && k.phase == phaseData {
+		s.advance(c, k)
+	}
+}

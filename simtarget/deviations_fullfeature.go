@@ -1,0 +1,155 @@
+package simtarget
+
+import "github.com/iscsispec/iscsispec/scsi"
+
+// SequencingDeviations are faults of numbering, tags and responses.
+type SequencingDeviations struct {
+	// InvertedWindow shows MaxCmdSN = ExpCmdSN - 2 in every fourth PDU.
+	InvertedWindow bool
+	// DoubleExpCmdSN raises ExpCmdSN by two for each command.
+	DoubleExpCmdSN bool
+	// ImmediateAdvances raises ExpCmdSN for immediate NOP-Outs.
+	ImmediateAdvances bool
+	// DropLastInWindow ignores the command with CmdSN = MaxCmdSN.
+	DropLastInWindow bool
+	// UncountedTaskManagement sends Task Management Responses without taking a StatSN.
+	UncountedTaskManagement bool
+	// RememberTags refuses an Initiator Task Tag that was used before.
+	RememberTags bool
+	// StatusTwice sends a SCSI Response after a Data-In with status.
+	StatusTwice bool
+	// BothResidualBits sets O together with U for INQUIRY.
+	BothResidualBits bool
+	// NoSense leaves the sense data out.
+	NoSense bool
+	// DropOnUnknownLUN ends the connection over a LUN that does not exist.
+	DropOnUnknownLUN bool
+}
+
+// remember notes a tag for RememberTags.
+func (d *SequencingDeviations) remember(s *session, itt uint32) {
+	if !d.RememberTags {
+		return
+	}
+	if s.faults.usedTags == nil {
+		s.faults.usedTags = map[uint32]bool{}
+	}
+	s.faults.usedTags[itt] = true
+}
+
+// DataInDeviations are faults of read data.
+type DataInDeviations struct {
+	// DataSNRestarts numbers each sequence from 0.
+	DataSNRestarts bool
+	// NoFinalBit never sets F; status comes apart.
+	NoFinalBit bool
+	// CheckConditionInDataIn puts CHECK CONDITION into a Data-In.
+	CheckConditionInDataIn bool
+	// OffsetRestarts counts Buffer Offset from 0 in each sequence.
+	OffsetRestarts bool
+	// ResidualFromAllocation counts the residual from the allocation length.
+	ResidualFromAllocation bool
+	// StatusBeforeData sends the SCSI Response before the data.
+	StatusBeforeData bool
+}
+
+// distort spoils a residual.
+func (d *DataInDeviations) distort(r residual, k *task, presented int, both bool) residual {
+	if d.ResidualFromAllocation && r.underflow && k.device.Direction == scsi.DataIn {
+		r.count = uint32(max(0, k.device.Length-presented))
+	}
+	if both && r.underflow && k.opcode() == scsi.OpInquiry {
+		r.overflow = true
+	}
+	return r
+}
+
+// DataOutDeviations are faults of write data.
+type DataOutDeviations struct {
+	// ReservedTTT sends R2Ts with the Target Transfer Tag 0xffffffff.
+	ReservedTTT bool
+	// R2TSNPerSession counts R2TSN over all commands.
+	R2TSNPerSession bool
+	// SkipLastBurst never asks for the last burst of a write that needs several.
+	SkipLastBurst bool
+	// LoseLastByte spoils the last byte of each burst.
+	LoseLastByte bool
+	// WaitDespiteImmediate waits for Data-Out although all data came with the command.
+	WaitDespiteImmediate bool
+}
+
+// waits reports whether WaitDespiteImmediate holds a complete write back.
+func (d *DataOutDeviations) waits(t *transfer) bool {
+	return d.WaitDespiteImmediate && t.want > 0 && t.r2tSN == 0 && t.dataSN == 0
+}
+
+// loseLastByte spoils the end of a burst that n more bytes complete.
+func (d *DataOutDeviations) loseLastByte(t *transfer, r *r2t, n int) {
+	if d.LoseLastByte && r.got+n == r.to && r.to <= len(t.buffer.bytes) {
+		t.buffer.bytes[r.to-1] ^= 0xff
+	}
+}
+
+// TaskManagementDeviations are faults of task management.
+type TaskManagementDeviations struct {
+	// WaitingTaskUnknown answers "task does not exist" to ABORT TASK for a task that waits for data.
+	WaitingTaskUnknown bool
+	// ResetKeepsTasks answers LOGICAL UNIT RESET with success and lets the tasks go on.
+	ResetKeepsTasks bool
+}
+
+// LogoutDeviations are faults of logout.
+type LogoutDeviations struct {
+	// NoResponse closes without a Logout Response.
+	NoResponse bool
+	// OwnCIDNotFound answers "CID not found" for the connection's own CID.
+	OwnCIDNotFound bool
+	// IgnoreCID closes the connection whatever CID is named.
+	IgnoreCID bool
+	// DataAfterResponse sends a Data-In behind the Logout Response.
+	DataAfterResponse bool
+	// ServeAfterLogout answers and goes on serving.
+	ServeAfterLogout bool
+	// RefuseRequested rejects a logout that an Asynchronous Message has asked for.
+	RefuseRequested bool
+}
+
+// AsyncDeviations are faults of Asynchronous Messages.
+type AsyncDeviations struct {
+	// UncountedStatSN sends them without taking a StatSN.
+	UncountedStatSN bool
+	// DropAtOnce asks for logout and closes at once.
+	DropAtOnce bool
+	// DropNamesCIDZero announces the drop of CID 0.
+	DropNamesCIDZero bool
+}
+
+// NOPDeviations are faults of pings.
+type NOPDeviations struct {
+	// AnswerWithTTT answers pings with a Target Transfer Tag of its own.
+	AnswerWithTTT bool
+	// EchoOnlyNonImmediate returns the data of non-immediate pings only.
+	EchoOnlyNonImmediate bool
+	// PingWithReservedTTT pings with the Target Transfer Tag 0xffffffff and yet expects an answer.
+	PingWithReservedTTT bool
+}
+
+// RejectDeviations are faults of Reject.
+type RejectDeviations struct {
+	// NoHeader leaves the rejected header out.
+	NoHeader bool
+}
+
+// DigestDeviations are faults of digests in force.
+type DigestDeviations struct {
+	// NoFinalInversion computes header digests without the final inversion.
+	NoFinalInversion bool
+	// PadNotCovered leaves the padding out of data digests.
+	PadNotCovered bool
+	// HeaderOver44Bytes checks header digests over 44 bytes, so that right ones fail.
+	HeaderOver44Bytes bool
+}
+
+func (d *DigestDeviations) apply(f *wireFaults) {
+	f.rawHeaderDigest, f.padNotCovered = d.NoFinalInversion, d.PadNotCovered
+}

@@ -1,0 +1,228 @@
+package simtarget
+
+import (
+	"errors"
+	"time"
+
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
+)
+
+// serve takes PDUs in full feature phase until the connection ends.
+func (c *connection) serve() {
+	c.reader.SetDigests(c.digests)
+	c.reader.SetLimits(pdu.Limits{MaxDataSegmentLength: c.params.MaxRecvDataSegmentLength})
+	var h pdu.BHS
+	for !c.deaf.Load() {
+		c.out.waitForRoom()
+		ahs, err := c.reader.ReadHeader(&h)
+		var tooLong *pdu.LengthError
+		switch {
+		case c.deaf.Load():
+			return
+		case errors.As(err, &tooLong):
+			c.session.rejected(c, &h, pdu.RejectInvalidPDUField)
+			continue
+		case err != nil:
+			c.streamFailed(err)
+			return
+		case c.array.dev.Digest.HeaderOver44Bytes && c.digests.Header:
+			c.end(EndFIN)
+			return
+		case c.array.dev.Login.DropEarlyBytes && time.Since(c.granted) < earlyBytesTime:
+			continue
+		}
+		data, err := c.readData(h.DataSegmentLength())
+		var digest *pdu.DigestError
+		if err != nil && !errors.As(err, &digest) {
+			c.streamFailed(err)
+			return
+		}
+		c.session.arrived(c, &h, ahs, data, digest != nil)
+	}
+}
+
+// earlyBytesTime is how long the deviation DropEarlyBytes is not ready.
+const earlyBytesTime = 100 * time.Millisecond
+
+// streamFailed ends a connection whose stream has ended or cannot be trusted any more. A header digest error ends it too: no length of the
+// PDU is certain (RFC 7143, Section 7.8).
+func (c *connection) streamFailed(err error) {
+	var digest *pdu.DigestError
+	if errors.As(err, &digest) {
+		c.end(EndFIN)
+	}
+}
+
+// readData reads a data segment into memory that stays valid until the next call.
+func (c *connection) readData(n int) ([]byte, error) {
+	if n == 0 {
+		return nil, nil
+	}
+	if cap(c.scratch) < n {
+		c.scratch = make([]byte, n)
+	}
+	data := c.scratch[:n]
+	return data, c.reader.ReadData(data)
+}
+
+// arrived handles one PDU. What has to be done without the session's lock is done before it returns.
+func (s *session) arrived(c *connection, h *pdu.BHS, ahs, data []byte, damaged bool) {
+	s.mu.Lock()
+	if s.conn == c && !s.closed || s.array.dev.Recovery.ServeReplacedConnection && !s.closed {
+		c.pings.heard()
+		s.dispatch(c, h, ahs, data, damaged)
+	}
+	for len(s.after) > 0 {
+		after := s.after
+		s.after = nil
+		s.mu.Unlock()
+		for _, do := range after {
+			do()
+		}
+		s.mu.Lock()
+	}
+	s.mu.Unlock()
+}
+
+// dispatch finds the handler of a PDU. The caller holds the session's lock.
+func (s *session) dispatch(c *connection, h *pdu.BHS, ahs, data []byte, damaged bool) {
+	op := h.Opcode()
+	switch op {
+	case pdu.OpSCSICommand, pdu.OpDataOut, pdu.OpNOPOut, pdu.OpTextRequest, pdu.OpTaskManagementRequest, pdu.OpLogoutRequest, pdu.OpSNACKRequest:
+	case pdu.OpLoginRequest:
+		s.reject(c, h, pdu.RejectProtocolError)
+		return
+	default:
+		if op.FromTarget() {
+			s.reject(c, h, pdu.RejectProtocolError)
+		} else {
+			s.reject(c, h, pdu.RejectCommandNotSupported)
+		}
+		return
+	}
+	if s.discovery && op != pdu.OpTextRequest && op != pdu.OpLogoutRequest && op != pdu.OpNOPOut &&
+		!(s.array.dev.Discovery.ServeSCSI && op == pdu.OpSCSICommand) {
+		s.reject(c, h, pdu.RejectProtocolError)
+		return
+	}
+	if len(ahs) > 0 && op != pdu.OpSCSICommand {
+		s.reject(c, h, pdu.RejectInvalidPDUField)
+		return
+	}
+	switch op {
+	case pdu.OpDataOut:
+		s.dataOut(c, h, data, damaged)
+	case pdu.OpSNACKRequest:
+		s.reject(c, h, pdu.RejectSNACK)
+	default:
+		s.numbered(c, h, ahs, data, damaged)
+	}
+}
+
+// numbered handles the PDUs that carry a CmdSN: immediate ones now, the others in their order (RFC 7143, Section 4.2.2.1).
+func (s *session) numbered(c *connection, h *pdu.BHS, ahs, data []byte, damaged bool) {
+	r := request{bhs: *h, ahs: ahs, data: data}
+	if h.Immediate() {
+		if s.accept(c, &r, damaged) {
+			s.advanceImmediate(h)
+			s.execute(c, &r)
+		}
+		return
+	}
+	if !s.order.admits(s.array, r.cmdSN()) {
+		if h.Opcode() == pdu.OpSCSICommand {
+			s.ignored.add(h.ITT())
+		}
+		return
+	}
+	if !s.accept(c, &r, damaged) {
+		return
+	}
+	if s.order.exp != r.cmdSN() {
+		kept := request{bhs: *h, data: append([]byte(nil), data...), task: r.task}
+		s.order.take(&kept)
+		return
+	}
+	s.order.take(&r)
+	s.countTwice()
+	s.execute(c, &r)
+	for !s.closed {
+		next := s.order.next()
+		if next == nil {
+			return
+		}
+		s.countTwice()
+		s.execute(c, next)
+	}
+}
+
+// accept looks whether a PDU can be taken at all, before its CmdSN counts, and rejects it otherwise (RFC 7143, Section 7.3).
+func (s *session) accept(c *connection, r *request, damaged bool) bool {
+	if damaged {
+		s.reject(c, &r.bhs, pdu.RejectDataDigestError)
+		return false
+	}
+	if r.bhs.Opcode() == pdu.OpSCSICommand {
+		return s.acceptCommand(c, r)
+	}
+	return true
+}
+
+// execute carries out a PDU whose turn has come. A request without an opcode of its own stands for a CmdSN that was plugged.
+func (s *session) execute(c *connection, r *request) {
+	switch {
+	case r.bhs == pdu.BHS{}:
+	case r.task != nil:
+		s.start(c, r.task)
+	default:
+		switch r.bhs.Opcode() {
+		case pdu.OpNOPOut:
+			s.nopOut(c, r)
+		case pdu.OpTextRequest:
+			s.textRequest(c, r)
+		case pdu.OpTaskManagementRequest:
+			s.taskManagement(c, r)
+		case pdu.OpLogoutRequest:
+			s.logout(c, r)
+		}
+	}
+}
+
+// later puts work behind the session's lock: it is done by the same goroutine before it reads on.
+func (s *session) later(do func()) { s.after = append(s.after, do) }
+
+// advanceImmediate is where a deviation lets immediate NOP-Outs take a CmdSN.
+func (s *session) advanceImmediate(h *pdu.BHS) {
+	if s.array.dev.Sequencing.ImmediateAdvances && h.Opcode() == pdu.OpNOPOut {
+		s.order.exp++
+	}
+}
+
+// countTwice is where a deviation tells of two commands for each one.
+func (s *session) countTwice() {
+	if s.array.dev.Sequencing.DoubleExpCmdSN {
+		s.order.shift++
+	}
+}
+
+// tagRing remembers the last tags of commands that were ignored or rejected, so that data which was sent along with them is dropped.
+type tagRing struct {
+	tags [32]uint32
+	next int
+	size int
+}
+
+func (t *tagRing) add(itt uint32) {
+	t.tags[t.next] = itt
+	t.next = (t.next + 1) % len(t.tags)
+	t.size = min(t.size+1, len(t.tags))
+}
+
+func (t *tagRing) has(itt uint32) bool {
+	for _, tag := range t.tags[:t.size] {
+		if tag == itt {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,128 @@
+package simtarget
+
+import (
+	"strconv"
+
+	"github.com/iscsispec/iscsispec/iscsi/text"
+)
+
+// wants is the array's side of the negotiation (RFC 7143, Section 13).
+func (l *login) wants() []text.Want {
+	d := l.array.dataPolicy()
+	header, data := d.HeaderDigest, d.DataDigest
+	if l.discovery && !d.DigestInDiscovery {
+		header, data = DigestNone, DigestNone
+	}
+	var wants []text.Want
+	if l.target != nil {
+		wants = append(wants, text.Want{Key: text.KeyTargetPortalGroupTag, Offer: l.array.told(l.c.portal)})
+		if l.target.Alias != "" {
+			wants = append(wants, text.Want{Key: text.KeyTargetAlias, Offer: l.target.Alias})
+		}
+	}
+	wants = append(wants,
+		text.Want{Key: text.KeyAuthMethod, Limit: l.authMethods()},
+		l.digest(text.KeyHeaderDigest, header), l.digest(text.KeyDataDigest, data),
+		text.Want{Key: text.KeyMaxConnections, Limit: "1"},
+		text.Want{Key: text.KeyInitialR2T, Limit: text.FormatBool(d.InitialR2T)},
+		text.Want{Key: text.KeyImmediateData, Limit: text.FormatBool(d.ImmediateData), Offer: l.unaskedNo(d.ImmediateData)},
+		text.Want{Key: text.KeyMaxRecvDataSegmentLength, Offer: strconv.Itoa(d.MaxRecvDataSegmentLength)},
+		l.atMost(text.KeyMaxBurstLength, d.MaxBurstLength), l.atMost(text.KeyFirstBurstLength, d.FirstBurstLength),
+		text.Want{Key: text.KeyDefaultTime2Wait, Limit: strconv.Itoa(d.Time2Wait)},
+		text.Want{Key: text.KeyDefaultTime2Retain, Limit: strconv.Itoa(d.Time2Retain)},
+		text.Want{Key: text.KeyMaxOutstandingR2T, Limit: strconv.Itoa(d.MaxOutstandingR2T)},
+		text.Want{Key: text.KeyDataPDUInOrder, Limit: text.Yes}, text.Want{Key: text.KeyDataSequenceInOrder, Limit: text.Yes},
+		text.Want{Key: text.KeyErrorRecoveryLevel, Limit: "0"},
+		text.Want{Key: text.KeyISCSIProtocolLevel, Limit: "1"}, text.Want{Key: text.KeyTaskReporting, Limit: "RFC3720"},
+	)
+	if l.joins != nil {
+		wants = l.asAgreed(wants)
+	}
+	return l.ruled(wants)
+}
+
+// asAgreed answers the session-wide keys of a further login of a session as its first login settled them: they are not negotiated again.
+func (l *login) asAgreed(wants []text.Want) []text.Want {
+	l.joins.mu.Lock()
+	p := l.joins.params
+	l.joins.mu.Unlock()
+	agreed := map[string]string{
+		text.KeyMaxConnections: strconv.Itoa(p.MaxConnections), text.KeyInitialR2T: text.FormatBool(p.InitialR2T),
+		text.KeyImmediateData: text.FormatBool(p.ImmediateData), text.KeyMaxBurstLength: strconv.Itoa(p.MaxBurstLength),
+		text.KeyFirstBurstLength: strconv.Itoa(p.FirstBurstLength), text.KeyDefaultTime2Wait: strconv.Itoa(p.DefaultTime2Wait),
+		text.KeyDefaultTime2Retain: strconv.Itoa(p.DefaultTime2Retain), text.KeyMaxOutstandingR2T: strconv.Itoa(p.MaxOutstandingR2T),
+	}
+	for i := range wants {
+		if value, sessionWide := agreed[wants[i].Key]; sessionWide {
+			wants[i].Limit, wants[i].Offer = value, ""
+		}
+	}
+	return wants
+}
+
+// ruled lets a rule's settings take the place of the profile's.
+func (l *login) ruled(wants []text.Want) []text.Want {
+	if l.orders == nil {
+		return wants
+	}
+	for _, s := range l.orders.Keys {
+		found := false
+		for i := range wants {
+			if wants[i].Key == s.Key {
+				wants[i].Offer, wants[i].Limit, found = s.Value, s.Value, true
+			}
+		}
+		if !found {
+			wants = append(wants, text.Want{Key: s.Key, Offer: s.Value, Limit: s.Value})
+		}
+	}
+	return wants
+}
+
+// digest is the want of a digest key. A digest that is required is offered where the initiator offers none.
+func (l *login) digest(key string, p DigestPolicy) text.Want {
+	switch p {
+	case DigestNone:
+		return text.Want{Key: key, Limit: "None"}
+	case DigestRequire:
+		w := text.Want{Key: key, Limit: "CRC32C", Require: true}
+		if l.array.loginPolicy().OfferUnasked {
+			w.Offer = "CRC32C"
+		}
+		return w
+	}
+	return text.Want{Key: key, Limit: "CRC32C,None"}
+}
+
+// atMost is the want of a key whose smaller value wins. It is offered unasked where the default would exceed the limit.
+func (l *login) atMost(key string, limit int) text.Want {
+	w := text.Want{Key: key, Limit: strconv.Itoa(limit)}
+	k, _ := text.Lookup(key)
+	if fallback, valid := text.ParseNumber(k.Default); valid && fallback > limit && l.array.loginPolicy().OfferUnasked && !l.discovery {
+		w.Offer = w.Limit
+	}
+	return w
+}
+
+// unaskedNo offers No where the array's value is No and the default Yes: an offer that needs no answer.
+func (l *login) unaskedNo(value bool) string {
+	if !value && l.array.loginPolicy().OfferUnasked && !l.discovery {
+		return text.No
+	}
+	return ""
+}
+
+// limitsBelowDefaults reports whether a login that skipped the operational stage would get more than the array gives.
+func (a *Array) limitsBelowDefaults(l *login) bool {
+	d, fallback := a.dataPolicy(), text.DefaultParams()
+	return !l.discovery && (d.MaxBurstLength < fallback.MaxBurstLength || d.FirstBurstLength < fallback.FirstBurstLength || !d.ImmediateData) ||
+		l.orders != nil && len(l.orders.Keys) > 0
+}
+
+// firstWindow is the command window of a session to come.
+func (a *Array) firstWindow(o *orders) int {
+	if o != nil && o.Window != nil {
+		return *o.Window
+	}
+	return a.sessionPolicy().CommandWindow
+}

@@ -1,0 +1,136 @@
+package simtarget
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/iscsispec/iscsispec/iscsi"
+	"github.com/iscsispec/iscsispec/iscsi/chap"
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
+	"github.com/iscsispec/iscsispec/iscsi/text"
+)
+
+// challengeLength is the length of a CHAP challenge in bytes.
+const challengeLength = 16
+
+// authMethods is what the array answers AuthMethod from.
+func (l *login) authMethods() string {
+	p := l.array.loginPolicy().CHAP
+	switch {
+	case l.dev.Auth.RejectNone && len(p.Users) == 0:
+		return "SPKM1" // nothing that anybody offers
+	case len(p.Users) == 0, l.orders != nil && l.orders.NoAuthentication, l.discovery && p.OpenDiscovery,
+		slices.Contains(p.OpenPortals, l.c.portal.Name):
+		return "None"
+	case p.Optional:
+		return "CHAP,None"
+	}
+	return "CHAP"
+}
+
+// authenticate takes the security keys of a request, and decides whether the login may go on without authentication (RFC 7143,
+// Sections 6.3.2 and 12.1).
+func (l *login) authenticate(q *pdu.LoginRequest, keys text.Pairs) (text.Pairs, error) {
+	if l.proven {
+		if len(keys) > 0 {
+			return nil, refuse(iscsi.StatusInitiatorError, "%s after the authentication", keys[0].Key)
+		}
+		return nil, nil
+	}
+	methods := l.authMethods()
+	open := methods != "CHAP"
+	if l.stage != pdu.StageSecurity {
+		if !open {
+			return nil, refuse(iscsi.StatusAuthenticationFailure, "the login left out the security stage, and CHAP is required")
+		}
+		l.proven = true
+		return l.authenticate(q, keys)
+	}
+	method, settled := l.negotiation.Answer(text.KeyAuthMethod)
+	switch {
+	case settled && method == text.Reject && (!open || !l.dev.Auth.RejectNone):
+		return nil, refuse(iscsi.StatusAuthenticationFailure, "no method in common with %s", methods)
+	case settled && method == "CHAP":
+		return l.exchange(keys)
+	case len(keys) > 0:
+		return nil, refuse(iscsi.StatusInitiatorError, "%s without AuthMethod=CHAP", keys[0].Key)
+	case settled || open && q.Transit:
+		l.proven = true
+	case q.Transit:
+		return nil, refuse(iscsi.StatusAuthenticationFailure, "no AuthMethod was offered, and CHAP is required")
+	}
+	return nil, nil
+}
+
+// exchange takes a step of CHAP.
+func (l *login) exchange(keys text.Pairs) (text.Pairs, error) {
+	if l.chap == nil {
+		l.chap = l.array.newCHAP(l)
+	}
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	answers, err := l.chap.Step(keys)
+	if err != nil {
+		var failed *chap.Error
+		if errors.As(err, &failed) && failed.Authentication {
+			return nil, refuse(iscsi.StatusAuthenticationFailure, "%v", err)
+		}
+		return nil, refuse(iscsi.StatusInitiatorError, "%v", err)
+	}
+	l.proven = l.chap.Done()
+	return answers, nil
+}
+
+// newCHAP begins an exchange with a challenge of its own, drawn from the seed and the connection's place in the run.
+func (a *Array) newCHAP(l *login) *chap.Target {
+	policy := a.loginPolicy().CHAP
+	random := rand.New(rand.NewChaCha8(sha256.Sum256(fmt.Appendf(nil, "%d/chap/%d", a.seed, l.c.ordinal))))
+	t := &chap.Target{
+		Peer: func(name string) (chap.Credentials, bool) {
+			for _, u := range policy.Users {
+				if u.Name == name {
+					return chap.Credentials{Name: name, Secret: iscsi.Secret(u.Secret + l.dev.Auth.wrongSecret())}, true
+				}
+			}
+			return chap.Credentials{}, false
+		},
+		Own:        chap.Credentials{Name: policy.Own.Name, Secret: iscsi.Secret(policy.Own.Secret)},
+		Algorithms: []chap.Algorithm{chap.MD5, chap.SHA1, chap.SHA256, chap.SHA3256},
+		Identifier: byte(random.Uint32()),
+		Challenge:  make([]byte, challengeLength),
+		Reflected:  a.reflected,
+	}
+	for i := range t.Challenge {
+		t.Challenge[i] = byte(random.Uint32())
+	}
+	if len(policy.Algorithms) > 0 {
+		t.Algorithms = nil
+		for _, n := range policy.Algorithms {
+			t.Algorithms = append(t.Algorithms, chap.Algorithm(n))
+		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.challenges[hex.EncodeToString(t.Challenge)]++
+	return t
+}
+
+// reflected reports whether a challenge is one of the array's own (RFC 7143, Section 9.2.1).
+func (a *Array) reflected(challenge []byte) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.challenges[hex.EncodeToString(challenge)] > 0
+}
+
+// forgetChallenge is for a login that is over. The caller holds the lock.
+func (a *Array) forgetChallenge(challenge []byte) {
+	key := hex.EncodeToString(challenge)
+	if a.challenges[key]--; a.challenges[key] <= 0 {
+		delete(a.challenges, key)
+	}
+}

@@ -1,0 +1,139 @@
+package simtarget
+
+import (
+	"sync"
+
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
+)
+
+// outboxBytesMax is how many bytes of data may wait to be written before the reader of the connection takes no further PDU, so that a peer
+// that asks and does not read costs no more than this and what one command moves.
+const outboxBytesMax = 1 << 20
+
+// outgoing is one PDU on its way out.
+type outgoing struct {
+	bhs     pdu.BHS
+	data    []byte
+	digests pdu.Digests
+	faults  wireFaults
+	buffer  *buffer // goes back to its pool when the PDU is written; nil when the data is nobody's
+	end     Ending  // how the connection ends behind this PDU; "" when it goes on
+}
+
+// wireFaults are departures from the wire format, for Deviations and AlterRule.
+type wireFaults struct {
+	wrongHeaderDigest bool // inverted
+	wrongDataDigest   bool // inverted
+	rawHeaderDigest   bool // without the final inversion of the CRC
+	padNotCovered     bool // the data digest leaves the padding out
+}
+
+// outbox is the queue between whoever makes PDUs and the goroutine that writes them. Putting never waits.
+type outbox struct {
+	mu     sync.Mutex
+	filled sync.Cond
+	room   sync.Cond
+	queue  []outgoing
+	spare  []outgoing // the slice that the writer gave back
+	bytes  int
+	ending bool // an item with an end is queued: nothing may follow
+	closed bool
+	mute   bool // what is put is dropped
+}
+
+func (o *outbox) init() {
+	o.filled.L, o.room.L = &o.mu, &o.mu
+}
+
+// put queues a PDU. After one that ends the connection, and after close, PDUs are dropped.
+func (o *outbox) put(p outgoing) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.ending || o.closed || o.mute {
+		p.buffer.release()
+		return
+	}
+	o.queue = append(o.queue, p)
+	o.bytes += pdu.BHSLength + len(p.data)
+	o.ending = p.end != ""
+	o.filled.Signal()
+}
+
+// finish queues the connection's end behind all that waits.
+func (o *outbox) finish(how Ending) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.ending || o.closed {
+		return
+	}
+	o.queue = append(o.queue, outgoing{end: how})
+	o.ending = true
+	o.filled.Signal()
+}
+
+// silence drops what waits and all that comes.
+func (o *outbox) silence() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.mute = true
+	o.drop()
+}
+
+// close wakes everybody who waits.
+func (o *outbox) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed = true
+	o.drop()
+	o.filled.Broadcast()
+}
+
+func (o *outbox) drop() {
+	for i := range o.queue {
+		o.queue[i].buffer.release()
+	}
+	clear(o.queue)
+	o.queue, o.bytes = o.queue[:0], 0
+	o.room.Broadcast()
+}
+
+// take waits for PDUs and hands out all that wait. It returns nil when the outbox is closed.
+func (o *outbox) take() []outgoing {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for len(o.queue) == 0 && !o.closed {
+		o.filled.Wait()
+	}
+	if o.closed {
+		return nil
+	}
+	batch := o.queue
+	o.queue, o.spare = o.spare[:0], nil
+	return batch
+}
+
+// written gives a batch back when it is on the wire.
+func (o *outbox) written(batch []outgoing) {
+	n := 0
+	for i := range batch {
+		n += pdu.BHSLength + len(batch[i].data)
+		batch[i].buffer.release()
+	}
+	clear(batch)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.bytes -= n; o.bytes < 0 {
+		o.bytes = 0
+	}
+	o.spare = batch[:0]
+	o.room.Broadcast()
+}
+
+// waitForRoom waits until the peer has taken enough of what was sent, or the outbox is closed.
+func (o *outbox) waitForRoom() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for o.bytes > outboxBytesMax && !o.closed {
+		o.room.Wait()
+	}
+}

@@ -1,0 +1,137 @@
+package simtarget
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+)
+
+//go:embed profiles/*.yaml
+var embedded embed.FS
+
+// ProfileError says what is wrong with a profile.
+type ProfileError struct {
+	// Name is the profile's or the file's name.
+	Name string
+	// Line is where the fault is, counted from 1; 0 when it is in no line.
+	Line int
+	// Reason says what was expected and what came.
+	Reason string
+}
+
+// Error names the profile, the line and the reason.
+func (e *ProfileError) Error() string {
+	if e.Line > 0 {
+		return fmt.Sprintf("profile %s, line %d: %s", e.Name, e.Line, e.Reason)
+	}
+	return fmt.Sprintf("profile %s: %s", e.Name, e.Reason)
+}
+
+// ErrUnknownProfile is wrapped by Builtin's error for a name that no profile has.
+var ErrUnknownProfile = errors.New("unknown profile")
+
+// Builtins lists the names of the profiles that are shipped, sorted.
+func Builtins() []string {
+	files, _ := embedded.ReadDir("profiles") // the directory is part of the binary
+	names := make([]string, len(files))
+	for i, f := range files {
+		names[i] = strings.TrimSuffix(f.Name(), ".yaml")
+	}
+	return names
+}
+
+// Builtin loads a profile that is shipped. The error names the profiles there are and wraps ErrUnknownProfile.
+func Builtin(name string) (*Profile, error) {
+	data, err := embedded.ReadFile(path.Join("profiles", name+".yaml"))
+	if err != nil {
+		return nil, fmt.Errorf("%w %q, want one of %s", ErrUnknownProfile, name, strings.Join(Builtins(), ", "))
+	}
+	return ParseProfile(name+".yaml", data)
+}
+
+// BuiltinText gives the file of a shipped profile, comments and all.
+func BuiltinText(name string) ([]byte, error) {
+	data, err := embedded.ReadFile(path.Join("profiles", name+".yaml"))
+	if err != nil {
+		return nil, fmt.Errorf("%w %q, want one of %s", ErrUnknownProfile, name, strings.Join(Builtins(), ", "))
+	}
+	return data, nil
+}
+
+// ParseProfile reads a YAML file: what it leaves out has the default of NewProfile. Unknown and double fields are errors. Errors are
+// *ProfileError; name is the file's name for them.
+func ParseProfile(name string, data []byte) (*Profile, error) {
+	p := NewProfile()
+	decoder := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict())
+	if err := decoder.Decode(p); err != nil {
+		if errors.Is(err, io.EOF) {
+			return nil, &ProfileError{Name: name, Reason: "the file is empty"}
+		}
+		return nil, yamlError(name, data, err)
+	}
+	if err := p.Validate(); err != nil {
+		var own *ProfileError
+		if errors.As(err, &own) {
+			own.Name, own.Line = name, lineOf(data, own.Reason)
+		}
+		return nil, err
+	}
+	return p, nil
+}
+
+// yamlError takes line and message out of the YAML library's error.
+func yamlError(name string, data []byte, err error) error {
+	e := &ProfileError{Name: name, Reason: err.Error()}
+	var y yaml.Error
+	if errors.As(err, &y) {
+		e.Reason = y.GetMessage()
+		if t := y.GetToken(); t != nil && t.Position != nil {
+			e.Line = t.Position.Line
+		}
+	}
+	if e.Line == 0 {
+		e.Line = lineOf(data, e.Reason)
+	}
+	return e
+}
+
+// lineOf finds the line of the value that a reason quotes first, 0 when there is none.
+func lineOf(data []byte, reason string) int {
+	_, rest, quoted := strings.Cut(reason, `"`)
+	value, _, closed := strings.Cut(strings.ReplaceAll(rest, `\"`, `"`), `"`)
+	if !quoted || !closed || value == "" {
+		return 0
+	}
+	for i, line := range strings.Split(string(data), "\n") {
+		if strings.Contains(line, value) {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// YAML prints the profile with every field, defaults included. ParseProfile reads the same profile from it.
+func (p *Profile) YAML() ([]byte, error) {
+	return yaml.MarshalWithOptions(p, yaml.IndentSequence(true))
+}
+
+// clone copies the profile deeply enough that no caller can change an array.
+func (p *Profile) clone() *Profile {
+	c := *p
+	c.Portals, c.Targets = slices.Clone(p.Portals), slices.Clone(p.Targets)
+	for i := range c.Targets {
+		c.Targets[i].Portals = slices.Clone(c.Targets[i].Portals)
+		c.Targets[i].LUNs = slices.Clone(c.Targets[i].LUNs)
+	}
+	c.Login.Allow = slices.Clone(p.Login.Allow)
+	c.Login.CHAP.Users = slices.Clone(p.Login.CHAP.Users)
+	c.Login.Redirect.From, c.Login.Redirect.To = slices.Clone(p.Login.Redirect.From), slices.Clone(p.Login.Redirect.To)
+	return &c
+}

@@ -1,0 +1,105 @@
+package simtarget
+
+import (
+	"github.com/iscsispec/iscsispec/iscsi"
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
+)
+
+// request is a PDU of the initiator that waits for its turn or has it.
+type request struct {
+	bhs  pdu.BHS
+	ahs  []byte
+	data []byte
+	task *task // of a SCSI Command
+}
+
+func (r *request) cmdSN() uint32 { return word(&r.bhs, 24) }
+
+func word(h *pdu.BHS, at int) uint32 {
+	return uint32(h[at])<<24 | uint32(h[at+1])<<16 | uint32(h[at+2])<<8 | uint32(h[at+3])
+}
+
+// ordering is the command numbering of a session: what comes next, how far the initiator may go, and what waits beyond a gap (RFC 7143,
+// Section 4.2.2.1). It knows neither connections nor time. The session's lock guards it.
+type ordering struct {
+	exp       uint32 // ExpCmdSN
+	top       uint32 // MaxCmdSN as advertised last: it never goes back
+	window    int    // commands that may be open
+	fixed     int    // a window that a scenario set, whatever is open; -1 when there is none
+	open      int    // non-immediate commands that were delivered and are not finished
+	immediate int    // immediate commands that are not finished
+	waiting   map[uint32]*request
+
+	shift uint32 // a deviation: ExpCmdSN is told too high by this much
+	told  int    // a deviation: how often the numbers were told
+}
+
+func newOrdering(cmdSN uint32, window, fixed int) ordering {
+	o := ordering{exp: cmdSN, window: window, fixed: fixed, waiting: map[uint32]*request{}}
+	o.top = cmdSN - 1
+	return o
+}
+
+// advertise gives ExpCmdSN and MaxCmdSN for the next PDU. MaxCmdSN grows with ExpCmdSN and with every command that finishes.
+func (o *ordering) advertise(a *Array) (exp, top uint32) {
+	want := o.exp - 1
+	if o.fixed >= 0 {
+		want += uint32(o.fixed)
+	} else {
+		want += uint32(max(0, o.window-o.open))
+	}
+	o.top = iscsi.SNMax(o.top, want)
+	o.told++
+	if a.dev.Sequencing.InvertedWindow && o.told%4 == 0 {
+		return o.exp, o.exp - 2
+	}
+	return o.exp + o.shift, iscsi.SNMax(o.top, o.exp+o.shift-1)
+}
+
+// admits reports whether a non-immediate request with this CmdSN is new and within the window. What it does not admit is ignored without a
+// word.
+func (o *ordering) admits(a *Array, cmdSN uint32) bool {
+	if o.waiting[cmdSN] != nil || !iscsi.SNLessEq(o.exp, cmdSN) || !iscsi.SNLessEq(cmdSN, o.top) {
+		return false
+	}
+	return !a.dev.Sequencing.DropLastInWindow || cmdSN != o.top
+}
+
+// take accepts a request. It reports whether it is the next one; if not, the request is kept until it is.
+func (o *ordering) take(r *request) bool {
+	if r.cmdSN() == o.exp {
+		o.exp++
+		return true
+	}
+	o.waiting[r.cmdSN()] = r
+	return false
+}
+
+// next hands out the request that has become the next one, or nil.
+func (o *ordering) next() *request {
+	r := o.waiting[o.exp]
+	if r != nil {
+		delete(o.waiting, o.exp)
+		o.exp++
+	}
+	return r
+}
+
+// plug counts a CmdSN as received that will not come any more, and reports whether it was missing (RFC 7143, Section 11.6.1).
+func (o *ordering) plug(cmdSN, before uint32) bool {
+	if o.waiting[cmdSN] != nil || !iscsi.SNLessEq(o.exp, cmdSN) || !iscsi.SNLessEq(cmdSN, o.top) || !iscsi.SNLess(cmdSN, before) {
+		return false
+	}
+	if cmdSN == o.exp {
+		o.exp++
+		return true
+	}
+	o.waiting[cmdSN] = &request{}
+	return true
+}
+
+// drop forgets what waits: its connection is gone.
+func (o *ordering) drop() {
+	clear(o.waiting)
+	o.open, o.immediate = 0, 0
+}

@@ -1,0 +1,176 @@
+package simtarget
+
+import (
+	"slices"
+
+	"github.com/iscsispec/iscsispec/iscsi"
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
+	"github.com/iscsispec/iscsispec/scsi"
+	"github.com/iscsispec/iscsispec/simtarget/disk"
+)
+
+// taskPhase says where a task is.
+type taskPhase byte
+
+const (
+	phaseOrdered  taskPhase = iota // waits for its CmdSN
+	phaseHeld                      // a rule holds it
+	phaseData                      // waits for data from the initiator
+	phaseAnswered                  // executed; a rule holds the response
+	phaseAborted                   // ended by task management; data that was asked for is still awaited and dropped
+)
+
+// task is a SCSI command from its arrival to its end.
+type task struct {
+	itt, cmdSN  uint32
+	lun         uint64
+	immediate   bool
+	read, write bool
+	edtl        uint32
+	phase       taskPhase
+	delivered   bool // its CmdSN has come: it counts against the window
+	device      disk.Task
+	begun, over bool   // Begin was called; Begin has ended the command
+	cdb         []byte // may be longer than the header holds
+	cdbBuf      [16]byte
+
+	transfer transfer
+	rule     *CommandRule // what a scenario has in mind for the command
+	buffer   *buffer      // memory of device.Buffer
+	withheld []outgoing   // responses that a rule holds
+	awaits   []*reset     // task management that is answered when the task is gone
+}
+
+// taskSet holds a session's tasks, in order of arrival. Its size is bounded by the command window and the limit of immediate commands. The
+// session's lock guards it.
+type taskSet struct {
+	tasks []*task
+	spare []*task
+}
+
+// find gives the task with a tag, or nil.
+func (t *taskSet) find(itt uint32) *task {
+	for _, k := range t.tasks {
+		if k.itt == itt {
+			return k
+		}
+	}
+	return nil
+}
+
+func (t *taskSet) add(k *task) { t.tasks = append(t.tasks, k) }
+
+// fresh makes a task, with the memory of an old one where there is one.
+func (t *taskSet) fresh() *task {
+	if n := len(t.spare); n > 0 {
+		k := t.spare[n-1]
+		t.spare = t.spare[:n-1]
+		r2ts := k.transfer.r2ts[:0]
+		*k = task{}
+		k.transfer.r2ts = r2ts
+		return k
+	}
+	return new(task)
+}
+
+// remove takes a task out of the set and releases what it holds.
+func (s *session) remove(k *task) {
+	t := &s.tasks
+	at := slices.Index(t.tasks, k)
+	if at < 0 {
+		return
+	}
+	t.tasks = slices.Delete(t.tasks, at, at+1)
+	s.uncount(k)
+	k.release(s.array)
+	if len(t.spare) < 64 {
+		t.spare = append(t.spare, k)
+	}
+}
+
+// uncount gives the task's place in the window back.
+func (s *session) uncount(k *task) {
+	switch {
+	case !k.delivered:
+	case k.immediate:
+		s.order.immediate--
+	default:
+		s.order.open--
+	}
+	k.delivered = false
+}
+
+// release gives up the task's memory.
+func (k *task) release(a *Array) {
+	k.transfer.release(a)
+	k.buffer.release()
+	k.buffer = nil
+	for i := range k.withheld {
+		k.withheld[i].buffer.release()
+	}
+	k.withheld = nil
+}
+
+// count counts the tasks that are not finished.
+func (t *taskSet) count() int {
+	n := 0
+	for _, k := range t.tasks {
+		if k.phase != phaseAborted {
+			n++
+		}
+	}
+	return n
+}
+
+// held counts the tasks that wait for Release.
+func (t *taskSet) held() int {
+	n := 0
+	for _, k := range t.tasks {
+		if k.phase == phaseHeld || k.phase == phaseAnswered {
+			n++
+		}
+	}
+	return n
+}
+
+// dropAll ends all tasks without a word.
+func (t *taskSet) dropAll(s *session) {
+	for _, k := range t.tasks {
+		if k.phase == phaseData && s.array.dev.Recovery.CompleteWithZeros {
+			k.completeWithZeros(s)
+		}
+		s.array.leak(k)
+		k.release(s.array)
+	}
+	clear(t.tasks)
+	t.tasks = t.tasks[:0]
+}
+
+// newTask makes the task of a SCSI Command. The caller holds the session's lock.
+func (s *session) newTask(h *pdu.BHS, ahs []byte) (*task, error) {
+	var p pdu.SCSICommand
+	if err := p.DecodeBHS(h); err != nil {
+		return nil, err
+	}
+	k := s.tasks.fresh()
+	k.itt, k.cmdSN, k.lun, k.immediate, k.read, k.write = p.ITT, p.CmdSN, p.LUN, p.Immediate, p.Read, p.Write
+	k.edtl = p.ExpectedDataTransferLength
+	k.cdbBuf = p.CDB
+	k.cdb = k.cdbBuf[:]
+	if len(ahs) > 0 {
+		p.AHS = ahs
+		full, err := p.FullCDB()
+		if err != nil {
+			return nil, err
+		}
+		if len(full) > len(k.cdbBuf) {
+			k.cdb = slices.Clone(full)
+		}
+	}
+	return k, nil
+}
+
+// before reports whether a task management request with this CmdSN reaches the task (RFC 7143, Section 4.2.3.2).
+func (k *task) before(cmdSN uint32) bool { return k.immediate || iscsi.SNLess(k.cmdSN, cmdSN) }
+
+func (k *task) opcode() scsi.Opcode { return scsi.Opcode(k.cdb[0]) }

@@ -1,0 +1,158 @@
+package simtarget
+
+import (
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
+	"github.com/iscsispec/iscsispec/iscsi/text"
+)
+
+// textExchange is a Text Request and Response exchange that goes on over several PDUs (RFC 7143, Section 6.4). There is one at a time on a
+// connection.
+type textExchange struct {
+	open      bool
+	itt, ttt  uint32
+	assembler text.Assembler
+	answered  bool     // the answer was made: parts holds what is left of it
+	parts     [][]byte // to be sent, one each request
+}
+
+// textRequest takes a Text Request (RFC 7143, Section 11.10).
+func (s *session) textRequest(c *connection, r *request) {
+	var p pdu.TextRequest
+	if p.DecodeBHS(&r.bhs) != nil {
+		return
+	}
+	x := &c.textState
+	switch {
+	case p.ITT == pdu.ReservedTag, p.Final && p.Continue:
+		s.reject(c, &r.bhs, pdu.RejectInvalidPDUField)
+		return
+	case p.TTT == pdu.ReservedTag:
+		*x = textExchange{open: true, itt: p.ITT, assembler: text.Assembler{MaxBytes: textBytesMax}}
+	case !x.open || x.ttt != p.TTT || x.itt != p.ITT:
+		s.reject(c, &r.bhs, pdu.RejectInvalidPDUField)
+		return
+	}
+	if x.answered {
+		s.textPart(c, p.Final)
+		return
+	}
+	pairs, complete, err := x.assembler.Add(r.data, p.Continue)
+	if err != nil {
+		*x = textExchange{}
+		s.reject(c, &r.bhs, pdu.RejectProtocolError)
+		return
+	}
+	if !complete {
+		x.ttt = s.newTTT()
+		s.send(c, &pdu.TextResponse{ITT: x.itt, TTT: x.ttt})
+		return
+	}
+	s.later(func() { s.textAnswer(c, r.bhs, pairs, p.Final) })
+}
+
+// textBytesMax bounds the text of one exchange.
+const textBytesMax = 64 << 10
+
+// textAnswer makes the answer to a complete text. It runs without the session's lock, since it asks for the array's.
+func (s *session) textAnswer(c *connection, h pdu.BHS, pairs text.Pairs, final bool) {
+	rule := s.array.textRule(s)
+	answers := s.answerText(c, pairs)
+	partLength := c.params.PeerMaxRecvDataSegmentLength
+	if rule != nil {
+		if rule.Silence || rule.Delay > 0 && !c.pause(rule.Delay) {
+			return
+		}
+		if rule.Drop != "" {
+			s.array.closeSession(s, rule.Drop, reasonDropped)
+			return
+		}
+		answers = rule.apply(answers)
+		if rule.PartLength > 0 {
+			partLength = rule.PartLength
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.conn != c {
+		return
+	}
+	if rule != nil && rule.Reject != 0 {
+		s.reject(c, &h, rule.Reject)
+		return
+	}
+	c.textState.answered = true
+	c.textState.parts = text.Split(answers, partLength)
+	s.textPart(c, final)
+	s.digestsByText(c, pairs)
+}
+
+// textPart sends the next part of the answer. The exchange ends with the last part, in answer to a request with the F bit.
+func (s *session) textPart(c *connection, final bool) {
+	x := &c.textState
+	p := pdu.TextResponse{ITT: x.itt, TTT: pdu.ReservedTag}
+	if len(x.parts) > 0 {
+		p.Data, x.parts = x.parts[0], x.parts[1:]
+	}
+	p.Continue = len(x.parts) > 0
+	p.Final = final && !p.Continue
+	if p.Final {
+		s.send(c, &p)
+		*x = textExchange{}
+		return
+	}
+	x.ttt = s.newTTT()
+	p.TTT = x.ttt
+	s.send(c, &p)
+}
+
+func (r *TextRule) apply(answers text.Pairs) text.Pairs {
+	if r.Replace != nil || r.Empty {
+		answers = nil
+		for _, p := range r.Replace {
+			answers.Add(p.Key, p.Value)
+		}
+	}
+	for _, p := range r.Add {
+		answers.Add(p.Key, p.Value)
+	}
+	return answers
+}
+
+// answerText answers the keys of a text in full feature phase (RFC 7143, Section 6.4).
+func (s *session) answerText(c *connection, pairs text.Pairs) text.Pairs {
+	var answers text.Pairs
+	for _, pair := range pairs {
+		key, known := text.Lookup(pair.Key)
+		switch {
+		case pair.Key == text.KeySendTargets:
+			answers = append(answers, s.sendTargets(c, pair.Value)...)
+		case !known:
+			answers.Add(pair.Key, text.NotUnderstood)
+		case s.array.dev.Sessions.DigestsByText && key.Name == text.KeyHeaderDigest:
+			answers.Add(pair.Key, "CRC32C")
+		case s.discovery && key.Negotiated():
+			answers.Add(pair.Key, text.Irrelevant)
+		case s.discovery:
+			answers.Add(pair.Key, text.Reject)
+		case pair.Key == text.KeyMaxRecvDataSegmentLength:
+			s.redeclare(c, key, pair.Value, &answers)
+		case key.Function == text.Declarative && key.Use != text.LeadingOnly && key.Senders&text.Initiator != 0:
+		case pair.Key == text.KeyInitiatorAlias:
+		default:
+			answers.Add(pair.Key, text.Reject)
+		}
+	}
+	return answers
+}
+
+// redeclare takes a new MaxRecvDataSegmentLength of the initiator, which counts from the next PDU on (RFC 7143, Section 13.12).
+func (s *session) redeclare(c *connection, key text.Key, value string, answers *text.Pairs) {
+	n, valid := text.ParseNumber(value)
+	if !valid || n < key.Min || n > key.Max {
+		answers.Add(key.Name, text.Reject)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.params.PeerMaxRecvDataSegmentLength = n
+}
