@@ -162,20 +162,27 @@ func TestFullStatus(t *testing.T) {
 
 func TestSupportedOpcodes(t *testing.T) {
 	list := []CommandUsage{{Opcode: OpRead10, Usage: make([]byte, 10)}, {Opcode: OpPersistentReserveIn, HasServiceAction: true, ServiceAction: 2, Usage: make([]byte, 10)}}
-	data := AppendSupportedOpcodes(nil, list)
+	data := AppendSupportedOpcodes(nil, list, false)
 	want := []byte{0, 0, 0, 16, 0x28, 0, 0, 0, 0, 0, 0, 10, 0x5e, 0, 0, 2, 0, 1, 0, 10}
 	if diff := cmp.Diff(want, data); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	got, err := ParseSupportedOpcodes(data)
-	list[0].Usage, list[1].Usage = nil, nil
-	if diff := cmp.Diff(list, got); diff != "" || err != nil {
-		t.Errorf("%v (-want +got):\n%s", err, diff)
+	timed := AppendSupportedOpcodes(nil, list, true)
+	wantFirst := []byte{0, 0, 0, 40, 0x28, 0, 0, 0, 0, 2, 0, 10, 0, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x5e}
+	if diff := cmp.Diff(wantFirst, timed[:len(wantFirst)]); diff != "" {
+		t.Errorf("with timeouts (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]byte{0, 3, 0, 2, 1, 2}, AppendSupportedOpcode(nil, &CommandUsage{Usage: []byte{1, 2}})); diff != "" {
+	list[0].Usage, list[1].Usage = nil, nil
+	for _, form := range [][]byte{data, timed} {
+		got, err := ParseSupportedOpcodes(form)
+		if diff := cmp.Diff(list, got); diff != "" || err != nil {
+			t.Errorf("%v (-want +got):\n%s", err, diff)
+		}
+	}
+	if diff := cmp.Diff([]byte{0, 3, 0, 2, 1, 2}, AppendSupportedOpcode(nil, &CommandUsage{Usage: []byte{1, 2}}, false)); diff != "" {
 		t.Errorf("one command (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]byte{0, 1, 0, 0}, AppendSupportedOpcode(nil, nil)); diff != "" {
+	if diff := cmp.Diff([]byte{0, 1, 0, 0}, AppendSupportedOpcode(nil, nil, true)); diff != "" {
 		t.Errorf("no such command (-want +got):\n%s", diff)
 	}
 }

@@ -21,22 +21,38 @@ const (
 	commandSupportedByNorms byte = 3 // SUPPORT 011b: as a standard has it
 )
 
-// AppendSupportedOpcodes appends the all_commands form of the parameter data: eight bytes a command, without timeouts.
-func AppendSupportedOpcodes(b []byte, commands []CommandUsage) []byte {
-	b = binary.BigEndian.AppendUint32(b, uint32(8*len(commands)))
+// noTimeouts is a command timeouts descriptor that gives no timeout (SPC-4, Section 6.35.4).
+var noTimeouts = [12]byte{1: 10}
+
+// AppendSupportedOpcodes appends the all_commands form of the parameter data: eight bytes a command, and with timeouts twelve more that
+// give none.
+func AppendSupportedOpcodes(b []byte, commands []CommandUsage, timeouts bool) []byte {
+	length := 8
+	if timeouts {
+		length += len(noTimeouts)
+	}
+	b = binary.BigEndian.AppendUint32(b, uint32(length*len(commands)))
 	for _, c := range commands {
-		b = append(b, byte(c.Opcode), 0, byte(c.ServiceAction>>8), byte(c.ServiceAction), 0, bit(c.HasServiceAction, 0), 0, byte(len(c.Usage)))
+		b = append(b, byte(c.Opcode), 0, byte(c.ServiceAction>>8), byte(c.ServiceAction), 0, bit(timeouts, 1)|bit(c.HasServiceAction, 0), 0,
+			byte(len(c.Usage)))
+		if timeouts {
+			b = append(b, noTimeouts[:]...)
+		}
 	}
 	return b
 }
 
 // AppendSupportedOpcode appends the one_command form of the parameter data; command is nil for one that is not supported.
-func AppendSupportedOpcode(b []byte, command *CommandUsage) []byte {
+func AppendSupportedOpcode(b []byte, command *CommandUsage, timeouts bool) []byte {
 	if command == nil {
 		return append(b, 0, commandNotSupported, 0, 0)
 	}
-	b = append(b, 0, commandSupportedByNorms, 0, byte(len(command.Usage)))
-	return append(b, command.Usage...)
+	b = append(b, 0, bit(timeouts, 7)|commandSupportedByNorms, 0, byte(len(command.Usage)))
+	b = append(b, command.Usage...)
+	if timeouts {
+		b = append(b, noTimeouts[:]...)
+	}
+	return b
 }
 
 // ParseSupportedOpcodes reads the all_commands form, with or without timeouts descriptors; CDB usage data are not part of it. What an
@@ -52,7 +68,7 @@ func ParseSupportedOpcodes(b []byte) ([]CommandUsage, error) {
 			ServiceAction: binary.BigEndian.Uint16(list[2:])})
 		length := 8
 		if list[5]&2 != 0 {
-			length = 20
+			length += len(noTimeouts)
 		}
 		list = list[min(length, len(list)):]
 	}

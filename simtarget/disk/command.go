@@ -60,6 +60,9 @@ func (t *Task) refuse(err error) bool {
 	var bad *scsi.CDBError
 	if !errors.As(err, &bad) {
 		bad = &scsi.CDBError{Opcode: t.Command.Opcode, Code: scsi.InvalidOpcode}
+		if usageOf(t.Command.Opcode, firstAction(t.Command.Opcode)) != nil { // it is the service action that is unknown
+			bad = &scsi.CDBError{Opcode: t.Command.Opcode, Code: scsi.InvalidFieldInCDB, Byte: 1}
+		}
 	}
 	t.Fail(bad.Sense())
 	return true

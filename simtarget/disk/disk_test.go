@@ -288,6 +288,7 @@ func TestUnknownCommandsAndNACA(t *testing.T) {
 	d := newDisk(t, Config{})
 	wantCheck(t, do(d, alice, []byte{0x1c, 0, 0, 0, 0, 0}), scsi.IllegalRequest, scsi.InvalidOpcode)
 	wantCheck(t, do(d, alice, []byte{0x15, 0, 0, 0, 0, 0}), scsi.IllegalRequest, scsi.InvalidOpcode) // MODE SELECT(6), known but not had
+	wantCheck(t, do(d, alice, scsi.PersistentReserveIn(9, 64)), scsi.IllegalRequest, scsi.InvalidFieldInCDB)
 	naca := scsi.TestUnitReady()
 	naca[5] = 4
 	if s := wantCheck(t, do(d, alice, naca), scsi.IllegalRequest, scsi.InvalidFieldInCDB); s.Pointer.Byte != 5 {

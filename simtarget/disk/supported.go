@@ -17,7 +17,7 @@ var supported = []scsi.CommandUsage{
 	usage(scsi.OpReadCapacity10, 0, 0, 0, 0, 0, 0, 0, 0, 4),
 	usage(scsi.OpRead10, 0xf8, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff, 4),
 	usage(scsi.OpWrite10, 0xf8, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff, 4),
-	usage(scsi.OpVerify10, 0xe6, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff, 4),
+	usage(scsi.OpVerify10, 0xf6, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff, 4),
 	usage(scsi.OpSynchronizeCache10, 2, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff, 4),
 	usage(scsi.OpWriteSame10, 0xf8, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff, 4),
 	usage(scsi.OpUnmap, 1, 0, 0, 0, 0, 0, 0xff, 0xff, 4),
@@ -35,7 +35,7 @@ var supported = []scsi.CommandUsage{
 	action(scsi.OpPersistentReserveOut, byte(scsi.PersistentRegisterAndIgnore), 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 4),
 	usage(scsi.OpRead16, 0xf8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 4),
 	usage(scsi.OpWrite16, 0xf8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 4),
-	usage(scsi.OpVerify16, 0xe6, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 4),
+	usage(scsi.OpVerify16, 0xf6, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 4),
 	usage(scsi.OpSynchronizeCache16, 2, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 4),
 	usage(scsi.OpWriteSame16, 0xf9, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 4),
 	action(scsi.OpServiceActionIn16, scsi.ServiceActionReadCapacity16, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 4),
@@ -66,7 +66,8 @@ func usageOf(op scsi.Opcode, serviceAction uint16) *scsi.CommandUsage {
 	return nil
 }
 
-// reportSupported answers REPORT SUPPORTED OPERATION CODES (SPC-4, Section 6.35). Timeouts descriptors are optional and not given.
+// reportSupported answers REPORT SUPPORTED OPERATION CODES (SPC-4, Section 6.35). Timeouts
+// descriptors come where they are asked for, and give no timeout.
 func (d *Disk) reportSupported(t *Task) {
 	c := &t.Command
 	found := usageOf(c.RequestedOpcode, c.RequestedAction)
@@ -74,7 +75,7 @@ func (d *Disk) reportSupported(t *Task) {
 	hasActions := first != nil && first.HasServiceAction
 	switch c.ReportOptions {
 	case scsi.ReportAllCommands:
-		t.present(scsi.AppendSupportedOpcodes(t.Buffer[:0], supported))
+		t.present(scsi.AppendSupportedOpcodes(t.Buffer[:0], supported, c.WithTimeouts))
 		return
 	case scsi.ReportByOpcode:
 		if hasActions {
@@ -94,7 +95,7 @@ func (d *Disk) reportSupported(t *Task) {
 		t.invalidField(2)
 		return
 	}
-	t.present(scsi.AppendSupportedOpcode(t.Buffer[:0], found))
+	t.present(scsi.AppendSupportedOpcode(t.Buffer[:0], found, c.WithTimeouts))
 }
 
 // firstAction returns a service action that the operation code has, or 0.

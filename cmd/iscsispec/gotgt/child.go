@@ -43,7 +43,7 @@ func Main(args []string) int {
 		fmt.Fprintf(os.Stderr, "%s: want --dir and a positive --size that is a multiple of 512; this verb is not for users\n", Verb)
 		return 2
 	}
-	defer os.RemoveAll(*dir)
+	defer func() { _ = os.RemoveAll(*dir) }()
 	if err := serve(*dir, *size); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", Verb, err)
 		return 1
