@@ -153,18 +153,10 @@ func (c SenseCode) sense() scsi.Sense {
 	return scsi.NewSense(scsi.SenseKey(c.Key), scsi.ASC(uint16(c.Code)<<8|uint16(c.Qualifier)))
 }
 
-// misdirected reports whether the R and W bits contradict the CDB. Data in the other direction, or in both, is not to be had.
+// misdirected reports whether the R and W bits ask for a transfer that cannot be: in both directions, or from an initiator that expects to
+// receive what the CDB would have it send. A read that is flagged as a write does no harm: it transfers nothing.
 func (k *task) misdirected() bool {
-	if k.read && k.write {
-		return true
-	}
-	switch k.device.Direction {
-	case scsi.DataIn:
-		return k.write && k.edtl > 0
-	case scsi.DataOut:
-		return k.read && k.edtl > 0
-	}
-	return false
+	return k.read && (k.write || k.device.Direction == scsi.DataOut && k.edtl > 0)
 }
 
 // perform executes a command that has all its data, and answers it.

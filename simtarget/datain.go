@@ -43,6 +43,8 @@ func (s *session) presented(k *task, sent int) int {
 	switch {
 	case d.Status != scsi.StatusGood:
 		return sent
+	case d.Direction == scsi.DataIn && k.write:
+		return 0 // it went nowhere
 	case d.Direction == scsi.DataIn:
 		return len(d.DataIn)
 	case d.Direction == scsi.DataOut:
