@@ -5,7 +5,9 @@ import "slices"
 // Checks are all checks of this package. Each file of checks hands out its list; the registry sorts them by the catalogue.
 func Checks() []Check {
 	return slices.Concat(
+		sessionTypeChecks(),
 		sessionIDChecks(),
+		sessionInfoChecks(),
 		reconnectCadenceChecks(),
 		reconnectOutcomeChecks(),
 		removalChecks(),

@@ -8,6 +8,7 @@ import (
 
 	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
+	"github.com/iscsispec/iscsispec/iscsi/text"
 	"github.com/iscsispec/iscsispec/scsi"
 	"github.com/iscsispec/iscsispec/trace"
 )
@@ -209,4 +210,14 @@ func (r *Run) BeyondWindow(filters ...Filter) []Wire {
 func moves(limit map[string]uint32, conn string, top uint32) bool {
 	before, told := limit[conn]
 	return !told || iscsi.SNLess(before, top)
+}
+
+// containsKey tells whether the data segment, as text, has a key.
+func containsKey(w Wire, key string) bool {
+	pairs, err := text.Parse(w.Frame.Data)
+	if err != nil {
+		return false
+	}
+	_, ok := pairs.Get(key)
+	return ok
 }
