@@ -53,6 +53,7 @@ func (x *execution) submitWith(c *call, op command, say func(r *initiator.Reques
 	}
 	r.Done = func(r *initiator.Request) {
 		o := completed(r)
+		o.session = id
 		if q.check != nil && o.name == Good {
 			o.name = q.check(r)
 		}
@@ -73,7 +74,9 @@ func (x *execution) submitWith(c *call, op command, say func(r *initiator.Reques
 		deadline = time.Now().Add(c.step.Deadline)
 	}
 	if err := x.manager.Submit(id, r, deadline); err != nil {
-		x.recordEnd(c, say(r, ended(err)))
+		o := ended(err)
+		o.session = id
+		x.recordEnd(c, say(r, o))
 		x.end(c)
 	}
 }

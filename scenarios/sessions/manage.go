@@ -333,15 +333,30 @@ func (x *execution) sessionEvent(s initiator.SessionStatus) trace.Event {
 		trace.A("configured", portalText(s.Configured)), trace.A("current", portalText(s.Current)), trace.A("next", portalText(s.NextPortal)),
 		trace.A("logins", s.Logins), trace.A("attempts", s.Attempts), trace.A("last-outcome", lastOutcome), trace.A("last-error", lastError),
 		trace.A("queued", s.Queued), trace.A("in-flight", s.InFlight), trace.A("added", s.Added), trace.A("boot-lun", boot),
-		trace.A(paramPrefix+"HeaderDigest", p.HeaderDigest), trace.A(paramPrefix+"DataDigest", p.DataDigest),
+		trace.A(paramPrefix+"HeaderDigest", digestName(p.HeaderDigest)), trace.A(paramPrefix+"DataDigest", digestName(p.DataDigest)),
 		trace.A(paramPrefix+"MaxBurstLength", p.MaxBurstLength), trace.A(paramPrefix+"FirstBurstLength", p.FirstBurstLength),
-		trace.A(paramPrefix+"InitialR2T", p.InitialR2T), trace.A(paramPrefix+"ImmediateData", p.ImmediateData),
+		trace.A(paramPrefix+"InitialR2T", yes(p.InitialR2T)), trace.A(paramPrefix+"ImmediateData", yes(p.ImmediateData)),
 		trace.A(paramPrefix+"MaxOutstandingR2T", p.MaxOutstandingR2T), trace.A(paramPrefix+"DefaultTime2Wait", p.DefaultTime2Wait),
 		trace.A(paramPrefix+"DefaultTime2Retain", p.DefaultTime2Retain), trace.A(paramPrefix+"ErrorRecoveryLevel", p.ErrorRecoveryLevel),
 		trace.A(paramPrefix+"MaxConnections", p.MaxConnections), trace.A(paramPrefix+"TargetPortalGroupTag", p.TargetPortalGroupTag),
 		trace.A(paramPrefix+"MaxRecvDataSegmentLength", p.MaxRecvDataSegmentLength),
 		trace.A(paramPrefix+"PeerMaxRecvDataSegmentLength", p.PeerMaxRecvDataSegmentLength),
 	}}
+}
+
+// yes and digestName write a value as its key does.
+func yes(is bool) string {
+	if is {
+		return "Yes"
+	}
+	return "No"
+}
+
+func digestName(on bool) string {
+	if on {
+		return "CRC32C"
+	}
+	return "None"
 }
 
 func portalText(a iscsi.Address) string {

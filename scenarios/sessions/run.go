@@ -118,21 +118,25 @@ func (r *Run) AllOps() []OpRun {
 	return slices.Clone(r.ops)
 }
 
+// findOps takes the beginnings first: an op that ends at the instant of its beginning may stand before it in the canonical order.
 func (r *Run) findOps() []OpRun {
-	var ops []OpRun
+	ops := []OpRun{}
 	place := map[uint64]int{}
 	for _, e := range r.Events {
-		if e.Kind != trace.KindOp {
-			continue
-		}
-		i, begun := place[e.Request]
-		switch {
-		case e.State == trace.OpBegin:
+		if e.Kind == trace.KindOp && e.State == trace.OpBegin {
 			place[e.Request] = len(ops)
 			ops = append(ops, opBegun(e, r.Ended))
-		case begun && e.State == trace.OpEnd:
+		}
+	}
+	for _, e := range r.Events {
+		i, begun := place[e.Request]
+		if e.Kind != trace.KindOp || !begun {
+			continue
+		}
+		switch e.State {
+		case trace.OpEnd:
 			ops[i].finish(e)
-		case begun && e.State == stateRow:
+		case stateRow:
 			ops[i].Rows = append(ops[i].Rows, e)
 		}
 	}

@@ -37,7 +37,7 @@ type SessionRow struct {
 	Event   trace.Event
 }
 
-// Param gives a negotiated value as the listing showed it: "MaxBurstLength" and so on; empty when it is not shown.
+// Param gives a negotiated value as the listing showed it, in the text form of its key: "262144", "Yes", "CRC32C"; empty when it is not shown.
 func (s SessionRow) Param(key string) string { return attr(s.Event, paramPrefix+key) }
 
 // paramPrefix stands before the negotiated keys in a row's attributes.
