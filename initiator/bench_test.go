@@ -203,7 +203,12 @@ func BenchmarkWire(b *testing.B) {
 	batch := make([]sendEntry, 32)
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := w.write(batch, 1); err != nil {
+		for i := range batch {
+			if err := w.add(&batch[i], 1); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if err := w.flush(); err != nil {
 			b.Fatal(err)
 		}
 	}

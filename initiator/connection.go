@@ -66,14 +66,22 @@ func (c *connection) readAll() error {
 		if _, err := c.reader.ReadHeader(&h); err != nil {
 			return err
 		}
-		if err := c.receive(&h); err != nil {
+		err := c.receive(&h)
+		if err == nil {
+			err = c.reader.Discard()
+		}
+		if err != nil {
 			return err
 		}
+		c.s.mu.Lock()
+		c.s.pump()
+		c.s.mu.Unlock()
 		c.over.run()
 	}
 }
 
-// receive works one PDU off. Its data segment, if any, is still to be read; what the handler leaves is skipped.
+// receive works one PDU off. Its data segment, if any, is still to be read; what the handler leaves is skipped. Nothing may be sent for
+// a PDU before all of it has been read: the rest may have to be waited for, and what leaves meanwhile would leave by chance.
 func (c *connection) receive(h *pdu.BHS) error {
 	switch h.Opcode() {
 	case pdu.OpDataIn:
@@ -115,11 +123,10 @@ func (c *connection) fail(cause error) {
 	}
 }
 
-// note takes in the numbers that every PDU of a target carries. The mutex is held.
+// note takes in the numbers that every PDU of a target carries. What they let out is sent after the PDU. The mutex is held.
 func (c *connection) note(expCmdSN, maxCmdSN uint32) {
 	c.heard = time.Now()
 	c.s.window.update(expCmdSN, maxCmdSN)
-	c.s.pump()
 }
 
 // numbered takes in the StatSN of a PDU that advances it. It reports false for a repetition, which is to be ignored. A gap is an error:

@@ -13,11 +13,11 @@ func (c *connection) receiveDataIn(h *pdu.BHS) error {
 	fresh, err := c.admitDataIn(&p)
 	t := c.s.tasks.find(p.ITT)
 	if err != nil || !fresh || t == nil || t.kind != taskSCSI || t.req == nil || t.answered || t.quit != nil {
-		if err == nil && fresh && t != nil && t.kind == taskSCSI && p.StatusPresent && t.req == nil {
-			c.s.retire(t) // Nobody waits for it any more.
-		}
 		c.s.mu.Unlock()
-		return err // The data, if any, is skipped.
+		if err != nil || !fresh {
+			return err
+		}
+		return c.dropDataIn(&p)
 	}
 	if err := t.checkDataIn(&p, n, c.s); err != nil {
 		c.s.mu.Unlock()
@@ -40,6 +40,20 @@ func (c *connection) receiveDataIn(h *pdu.BHS) error {
 		c.s.concludeOrQuit(t, p.Status, p.Overflow, p.Underflow, p.ResidualCount)
 	}
 	c.s.settle(t, &c.over)
+	return nil
+}
+
+// dropDataIn skips data that nobody waits for. If it carries the status of a task that was given up, the task's slot is free.
+func (c *connection) dropDataIn(p *pdu.DataIn) error {
+	if err := c.reader.Discard(); err != nil {
+		return err
+	}
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	t := c.s.tasks.find(p.ITT)
+	if t != nil && t.kind == taskSCSI && t.req == nil && p.StatusPresent {
+		c.s.retire(t)
+	}
 	return nil
 }
 

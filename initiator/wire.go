@@ -36,23 +36,17 @@ func newWireWriter(nc net.Conn, d pdu.Digests) *wireWriter {
 	return &wireWriter{nc: nc, vector: vector, digests: d, flat: make([]byte, 0, wireFlatBytes)}
 }
 
-// write writes all entries, stamped with expStatSN.
-func (w *wireWriter) write(batch []sendEntry, expStatSN uint32) error {
-	for i := range batch {
-		e := &batch[i]
-		binary.BigEndian.PutUint32(e.header[28:], expStatSN)
-		var err error
-		if e.chunk > 0 {
-			err = w.sequence(e)
-		} else {
-			err = w.pdu(&e.header, e.data)
-		}
-		if err != nil {
-			return err
-		}
+// add puts one entry, stamped with expStatSN, among what flush will write. It writes itself when too much has come together.
+func (w *wireWriter) add(e *sendEntry, expStatSN uint32) error {
+	binary.BigEndian.PutUint32(e.header[28:], expStatSN)
+	if e.chunk > 0 {
+		return w.sequence(e)
 	}
-	return w.flush()
+	return w.pdu(&e.header, e.data)
 }
+
+// copies reports whether add copies the data, so that its owner may have it back before flush.
+func (w *wireWriter) copies() bool { return !w.vector }
 
 // sequence cuts a Data-Out sequence into PDUs (RFC 7143, Section 11.7). It stops when the task no longer wants its data sent.
 func (w *wireWriter) sequence(e *sendEntry) error {

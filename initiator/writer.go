@@ -1,6 +1,10 @@
 package initiator
 
-import "github.com/iscsispec/iscsispec/iscsi/pdu"
+import (
+	"time"
+
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
+)
 
 // sendEntry is one entry of the write queue: a PDU, or a sequence of Data-Out PDUs that the writer cuts as it goes.
 type sendEntry struct {
@@ -35,13 +39,6 @@ func (c *connection) write() {
 	var over completions
 	for {
 		c.s.mu.Lock()
-		c.release(batch, &over)
-		if over.first != nil {
-			c.s.mu.Unlock()
-			batch = batch[:0]
-			over.run()
-			continue
-		}
 		for len(c.queue) == 0 && c.broken == nil {
 			c.wake.Wait()
 		}
@@ -51,23 +48,62 @@ func (c *connection) write() {
 		}
 		batch, c.queue = c.queue, batch[:0]
 		expStatSN := c.expStatSN
-		if c.s.forcedDigests != nil {
-			c.writer.digests = *c.s.forcedDigests
-		}
 		c.s.mu.Unlock()
-		if err := c.writer.write(batch, expStatSN); err != nil {
-			c.fail(err)
+		if err := c.writeBatch(batch, expStatSN, &over); err != nil {
+			c.writeFailed(err)
 		}
+		c.release(batch, &over)
+		clear(batch)
 	}
 }
 
-// release lets go of the memory that the entries referred to. A task whose outcome is there is completed now. The mutex is held.
-func (c *connection) release(batch []sendEntry, over *completions) {
+// readerGrace is how long a failed write leaves it to the reader to say why.
+const readerGrace = 10 * time.Millisecond
+
+// writeFailed waits for the end of the connection after a write has failed. What breaks a connection breaks both directions at one
+// instant, and the cause must not depend on which goroutine runs first: it is the reader's, if it has one.
+func (c *connection) writeFailed(err error) {
+	patience := time.AfterFunc(readerGrace, func() { c.fail(err) })
+	defer patience.Stop()
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	for c.broken == nil {
+		c.wake.Wait()
+	}
+}
+
+// writeBatch writes all entries. Where the data is copied, its owner gets it back at once: waiting for the whole batch would bind the ends
+// of several requests together, in an order that is nobody's.
+func (c *connection) writeBatch(batch []sendEntry, expStatSN uint32, over *completions) error {
 	for i := range batch {
-		if t := batch[i].owner; t != nil {
-			t.outRefs--
-			c.s.settle(t, over)
+		if err := c.writer.add(&batch[i], expStatSN); err != nil {
+			return err
 		}
-		batch[i] = sendEntry{}
+		if c.writer.copies() {
+			c.release(batch[i:i+1], over)
+		}
+	}
+	return c.writer.flush()
+}
+
+// release lets go of the memory that the entries refer to. A task whose outcome is there already is completed now.
+func (c *connection) release(batch []sendEntry, over *completions) {
+	locked := false
+	for i := range batch {
+		t := batch[i].owner
+		if t == nil {
+			continue
+		}
+		if !locked {
+			c.s.mu.Lock()
+			locked = true
+		}
+		batch[i].owner = nil
+		t.outRefs--
+		c.s.settle(t, over)
+	}
+	if locked {
+		c.s.mu.Unlock()
+		over.run()
 	}
 }
