@@ -143,3 +143,8 @@ func (j *Judge) None(rule, expected string, found []trace.Event) bool {
 	}
 	return j.Want(len(found) == 0, rule, expected, actual, found...)
 }
+
+// containsText tells whether a message names something, whatever its letters' case.
+func containsText(message, part string) bool {
+	return strings.Contains(strings.ToLower(message), strings.ToLower(part))
+}
