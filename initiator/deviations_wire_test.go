@@ -86,6 +86,7 @@ func closedWindow(e *fakeEnd) {
 			case nil:
 				return
 			case *pdu.LogoutRequest:
+				e.write(&pdu.NOPIn{ITT: pdu.ReservedTag, TTT: pdu.ReservedTag}) // Opens the window.
 				time.Sleep(time.Second)
 				e.write(&pdu.LogoutResponse{ITT: p.ITT})
 			}
