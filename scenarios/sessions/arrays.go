@@ -28,12 +28,15 @@ type Array struct {
 	// out of SendTargets.
 	Portals int      `yaml:"portals,omitempty"`
 	Hidden  []string `yaml:"hidden,flow,omitempty"`
+	// Addresses replace those of the portals' letters, in order; "" keeps the letter's. They are for IPv6 and for other ports than 3260. In
+	// steps the letters still name the portals; judges use the addresses.
+	Addresses []string `yaml:"addresses,flow,omitempty"`
 	// Targets is how many targets BASE has; 0 means 1. All have the same units.
 	Targets int `yaml:"targets,omitempty"`
 	// LUNs are the numbers of the units of each target of BASE, 64 MiB each; none means LUN 0 alone.
 	LUNs []uint32 `yaml:"luns,flow,omitempty"`
 	// Change is YAML that is laid over the profile: what it names is replaced, in the words of simtarget.Profile: "session: {max_per_initiator: 1}". A
-	// list is replaced as a whole. A portal can be given another address than that of its letter, which then still names it in steps.
+	// list is replaced as a whole.
 	Change string `yaml:"change,omitempty"`
 }
 
@@ -103,7 +106,7 @@ func (a Array) base(count numbering) (*simtarget.Profile, error) {
 		return nil, fmt.Errorf("%d portals and %d targets: want at most %d and %d", a.Portals, a.Targets, portalsMax, targetsMax)
 	}
 	if a.Profile != "" {
-		p, err := simtarget.EmbeddedProfile(a.Profile)
+		p, err := simtarget.Builtin(a.Profile)
 		if err != nil {
 			return nil, err
 		}
@@ -116,7 +119,11 @@ func (a Array) base(count numbering) (*simtarget.Profile, error) {
 	p.Name, p.Description = "base", "The catalogue's BASE."
 	for i := range max(a.Portals, 1) {
 		name := letter(count.portals + i)
-		p.Portals = append(p.Portals, simtarget.Portal{Name: name, Address: PortalAddress(name), Tag: uint16(i + 1), Hidden: contains(a.Hidden, name)})
+		address := PortalAddress(name)
+		if i < len(a.Addresses) && a.Addresses[i] != "" {
+			address = a.Addresses[i]
+		}
+		p.Portals = append(p.Portals, simtarget.Portal{Name: name, Address: address, Tag: uint16(i + 1), Hidden: contains(a.Hidden, name)})
 	}
 	for i := range max(a.Targets, 1) {
 		t := simtarget.Target{Name: TargetName(count.targets + i + 1)}
