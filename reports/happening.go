@@ -35,9 +35,13 @@ func happening(e *trace.Event) string {
 	case trace.KindRequest:
 		say("request %d %s: %s", e.Request, e.Op, e.State)
 	case trace.KindOp:
-		say("%s %s", e.Op, e.State)
+		say("%s", e.Op)
+		if label, _ := e.Attr("label"); label != "" && label != e.Op {
+			say("%q", label)
+		}
+		say("%s", e.State)
 	case trace.KindTarget:
-		say("array %s: %s", e.Node, e.State)
+		say("%s: %s", e.Node, e.State)
 	case trace.KindFolded:
 		return "... " + e.Reason
 	case trace.KindNote:

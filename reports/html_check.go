@@ -10,10 +10,10 @@ import (
 
 // The rows that all ladders of a page share, so that it stays within some megabytes however many checks there are.
 const (
-	rowsOfFindings = 7000 // for checks that did not come out as they should
-	rowsOfOthers   = 6000
+	rowsOfFindings = 6000 // for checks that did not come out as they should
+	rowsOfOthers   = 9000
 	maxRowsFinding = 160 // in one ladder
-	maxRowsOther   = 60
+	maxRowsOther   = 90
 	minRows        = 12
 	maxPlanBytes   = 8 << 10
 )
@@ -28,6 +28,7 @@ type pageCheck struct {
 	Accepted                                      []string
 	Actual                                        string
 	Findings                                      []pageFinding
+	AsExpected                                    []pageFinding // of verdict pass
 	Faults                                        []pageFault
 	Replay, Capture, Plan                         string
 	Plot, Ladder                                  template.HTML
@@ -77,11 +78,16 @@ func newPageCheck(r *scenarios.Result, limits rowLimits) pageCheck {
 		c.Stimulus, c.Rule = row.Stimulus, row.Verdict
 	}
 	for _, f := range r.Findings {
-		c.Findings = append(c.Findings, newPageFinding(r, f))
+		if f.Verdict != scenarios.Pass {
+			c.Findings = append(c.Findings, newPageFinding(r, f))
+			continue
+		}
+		c.AsExpected = append(c.AsExpected, newPageFinding(r, f))
+		if r.Verdict == scenarios.Pass && f.Reason == r.Reason {
+			c.Reason = "" // the first of many things that were looked at is no reason
+		}
 	}
-	for _, f := range r.Faults {
-		c.Faults = append(c.Faults, pageFault{f.Plan, firedText(f)})
-	}
+	c.Faults = pageFaults(r.Faults)
 	c.draw(r, limits)
 	return c
 }
@@ -110,18 +116,9 @@ func (c *pageCheck) draw(r *scenarios.Result, limits rowLimits) {
 }
 
 func newPageFinding(r *scenarios.Result, f scenarios.Finding) pageFinding {
-	p := pageFinding{Verdict: f.Verdict.String(), Sign: f.Verdict.Sign(), Reason: f.Reason, Clause: f.Clause}
-	var label []string
-	for _, s := range []string{f.Part, f.Rule} {
-		if s != "" {
-			label = append(label, s)
-		}
-	}
-	if f.At > 0 {
-		label = append(label, "at "+seconds(f.At))
-	}
-	if len(label) > 0 {
-		p.Label = strings.Join(label, ", ") + ":"
+	p := pageFinding{Verdict: f.Verdict.String(), Sign: f.Verdict.Sign(), Reason: f.Reason, Clause: f.Clause, Label: findingLabel(f)}
+	if f.Verdict == scenarios.Pass {
+		return p // what was as expected needs no more words
 	}
 	if expected := strings.Join(f.Expected, " or "); expected != strings.Join(r.Accepted, " or ") {
 		p.Expected = expected
@@ -154,6 +151,42 @@ func shortClause(clause string) string {
 		last = document
 	}
 	return b.String()
+}
+
+// findingLabel names variant, rule and instant, as far as the reason does not begin with them.
+func findingLabel(f scenarios.Finding) string {
+	var label []string
+	for _, s := range []string{f.Part, f.Rule} {
+		if s != "" && !strings.HasPrefix(f.Reason, s) {
+			label = append(label, s)
+		}
+	}
+	if f.At > 0 {
+		label = append(label, "at "+seconds(f.At))
+	}
+	if len(label) == 0 {
+		return ""
+	}
+	return strings.Join(label, ", ") + ":"
+}
+
+// pageFaults lists planned faults, each form once however often it was planned.
+func pageFaults(faults []scenarios.Fault) []pageFault {
+	times := map[pageFault]int{}
+	var order []pageFault
+	for _, f := range faults {
+		p := pageFault{f.Plan, firedText(f)}
+		if times[p] == 0 {
+			order = append(order, p)
+		}
+		times[p]++
+	}
+	for i, p := range order {
+		if n := times[p]; n > 1 {
+			order[i].Fired = fmt.Sprintf("planned %d times, each %s", n, p.Fired)
+		}
+	}
+	return order
 }
 
 func firedText(f scenarios.Fault) string {

@@ -47,10 +47,11 @@ func newLadder(events []trace.Event, limit int) *ladder {
 	views := viewpoints(events)
 	l := &ladder{}
 	conns := map[string]bool{}
+	brief := briefOps(events)
 	var shown []trace.Event
 	for i := range events {
 		e := &events[i]
-		if !onLadder(e) {
+		if !onLadder(e) || e.Kind == trace.KindOp && e.State == trace.OpBegin && brief[e.Request] {
 			continue
 		}
 		if v := views[e.Conn]; v != nil {
@@ -71,11 +72,34 @@ func newLadder(events []trace.Event, limit int) *ladder {
 	return l
 }
 
-// onLadder tells what readers want to see beside the wire: requests only where the session manager did something unusual with them.
+// briefOps finds the operations that end at once: their end alone tells the story.
+func briefOps(events []trace.Event) map[uint64]bool {
+	begun, brief := map[uint64]time.Duration{}, map[uint64]bool{}
+	for i := range events {
+		e := &events[i]
+		if e.Kind != trace.KindOp {
+			continue
+		}
+		switch at, ok := begun[e.Request]; {
+		case e.State == trace.OpBegin:
+			begun[e.Request] = e.At
+		case e.State == trace.OpEnd && ok:
+			brief[e.Request] = e.At-at < time.Millisecond
+		}
+	}
+	return brief
+}
+
+// onLadder tells what readers want to see beside the wire: requests only where the session manager did something unusual with them, and
+// nothing of an array or the driver that the PDUs around it tell as well.
 func onLadder(e *trace.Event) bool {
 	switch e.Kind {
 	case trace.KindAccepted, trace.KindConnUp:
 		return false
+	case trace.KindTarget:
+		return e.State != "command"
+	case trace.KindOp:
+		return e.State == trace.OpBegin || e.State == trace.OpEnd
 	case trace.KindRequest:
 		switch e.State {
 		case "submitted", "sent":

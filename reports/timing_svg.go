@@ -82,7 +82,7 @@ func tickLabel(at, step time.Duration) string {
 }
 
 func (t *timing) track(b *strings.Builder, tr *track, y int) {
-	fmt.Fprintf(b, `<text class="name" x="%d" y="%d">%s</text>`, plotLeft-10, y+15, html.EscapeString(shorten(tr.name, 28)))
+	fmt.Fprintf(b, `<text class="name" x="%d" y="%d">%s</text>`, plotLeft-10, y+15, html.EscapeString(shorten(tr.name, 25)))
 	fmt.Fprintf(b, `<path class="rail" d="M%d %sH%d"/>`, plotLeft, num(float64(y)+trackHeight/2), plotWidth-plotRight)
 	for _, s := range tr.bands {
 		from, to := t.x(s.from), t.x(s.to)

@@ -3,6 +3,8 @@ package trace
 import (
 	"fmt"
 	"strings"
+
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
 )
 
 const (
@@ -27,9 +29,11 @@ func Fold(events []Event, limit int) []Event {
 	if limit <= 0 || len(folded) <= limit {
 		return folded
 	}
-	for _, end := range []int{(limit - 1) / 2, limit / 3, limit / 4} {
-		if turns := foldBetweenTurns(folded, end); len(turns) <= limit {
-			return turns
+	for _, turn := range []func(*Event) bool{isTurn, isSharpTurn} {
+		for _, end := range []int{(limit - 1) / 2, limit / 3, limit / 4} {
+			if turns := foldBetweenTurns(folded, end, turn); len(turns) <= limit {
+				return turns
+			}
 		}
 	}
 	head := limit / 2
@@ -41,7 +45,7 @@ func Fold(events []Event, limit int) []Event {
 }
 
 // foldBetweenTurns keeps end events at either end, and between them only the turns that a story takes.
-func foldBetweenTurns(events []Event, end int) []Event {
+func foldBetweenTurns(events []Event, end int, isTurn func(*Event) bool) []Event {
 	out := append([]Event(nil), events[:end]...)
 	for i := end; i < len(events)-end; {
 		next := i
@@ -61,10 +65,15 @@ func foldBetweenTurns(events []Event, end int) []Event {
 	return append(out, events[len(events)-end:]...)
 }
 
-// isTurn reports whether the event changes what comes after it.
+// isTurn reports whether the event changes what comes after it, or was asked for.
 func isTurn(e *Event) bool {
+	return isSharpTurn(e) || e.Kind == KindOp || e.Kind == KindTarget
+}
+
+// isSharpTurn reports whether the event changes what comes after it.
+func isSharpTurn(e *Event) bool {
 	switch e.Kind {
-	case KindLink, KindFault, KindDevice, KindOp, KindTarget:
+	case KindLink, KindFault, KindDevice:
 		return true
 	case KindSession:
 		return e.Op == ""
@@ -116,6 +125,9 @@ func likeness(e *Event) string {
 	op := ""
 	if e.PDU != nil {
 		op = e.PDU.Opcode().String()
+		if e.PDU.Opcode() == pdu.OpSCSICommand {
+			op += fmt.Sprintf(" %x", e.PDU.Header[32:35]) // which command it is, and which page it asks for
+		}
 	}
 	return strings.Join([]string{string(e.Kind), e.Node, conn, e.Device, e.Op, e.State, e.Was, e.Reason, e.Err, op, fmt.Sprint(e.Session)}, "\x00")
 }
