@@ -35,7 +35,7 @@ port 0 on free ones.`,
 		},
 		ValidArgsFunction: func(_ *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 			var offers []string
-			for _, name := range simtarget.ProfileNames() {
+			for _, name := range simtarget.Builtins() {
 				if len(args) == 0 && strings.HasPrefix(name, typed) {
 					offers = append(offers, name)
 				}
@@ -60,11 +60,11 @@ port 0 on free ones.`,
 
 func listProfiles(w io.Writer) error {
 	width := 0
-	for _, name := range simtarget.ProfileNames() {
+	for _, name := range simtarget.Builtins() {
 		width = max(width, len(name))
 	}
-	for _, name := range simtarget.ProfileNames() {
-		profile, err := simtarget.EmbeddedProfile(name)
+	for _, name := range simtarget.Builtins() {
+		profile, err := simtarget.Builtin(name)
 		if err != nil {
 			return &statusError{exitDefect, err}
 		}
@@ -83,19 +83,19 @@ func findProfile(name string) (*simtarget.Profile, error) {
 		if err != nil {
 			return nil, usageError("profile: %w", err)
 		}
-		profile, err := simtarget.ParseProfile(text)
+		profile, err := simtarget.ParseProfile(name, text)
 		if err != nil {
-			return nil, usageError("profile %s: %w", name, err)
+			return nil, usageError("%w", err)
 		}
 		return profile, nil
 	}
-	for _, known := range simtarget.ProfileNames() {
+	for _, known := range simtarget.Builtins() {
 		if known == name {
-			return simtarget.EmbeddedProfile(name)
+			return simtarget.Builtin(name)
 		}
 	}
 	return nil, usageError("unknown profile %q; nearest: %s (iscsispec serve --list shows all)", name,
-		strings.Join(scenarios.Nearest(name, simtarget.ProfileNames(), 3), ", "))
+		strings.Join(scenarios.Nearest(name, simtarget.Builtins(), 3), ", "))
 }
 
 // serve runs the array until ctx ends, which is how it is meant to end.
@@ -106,7 +106,7 @@ func serve(ctx context.Context, profile *simtarget.Profile, listen string, out, 
 	}
 	array, err := simtarget.New(profile, simtarget.Options{})
 	if err != nil {
-		return usageError("profile %s: %w", profile.Name, err)
+		return usageError("%w", err)
 	}
 	if err := array.Start(doors.open); err != nil {
 		return &statusError{exitUsage, err}

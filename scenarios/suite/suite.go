@@ -5,6 +5,8 @@ import (
 	"sync"
 
 	"github.com/iscsispec/iscsispec/scenarios"
+	"github.com/iscsispec/iscsispec/scenarios/sessions"
+	"github.com/iscsispec/iscsispec/scenarios/target"
 )
 
 // Registry returns the registry of all suites over their embedded peers. It is made once, on first use.
@@ -12,5 +14,5 @@ var Registry = sync.OnceValues(func() (*scenarios.Registry, error) {
 	return scenarios.NewRegistry(scenarios.LoadCatalogue(), Embedded()...)
 })
 
-// Embedded returns the suites over their embedded peers, in the order in which the command line runs them.
-func Embedded() []scenarios.Suite { return nil }
+// Embedded returns the suites over their embedded peers, in the order in which the command line names them.
+func Embedded() []scenarios.Suite { return []scenarios.Suite{sessions.Suite(), target.Suite()} }

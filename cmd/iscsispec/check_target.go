@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/iscsispec/iscsispec/cmd/iscsispec/gotgt"
+	"github.com/iscsispec/iscsispec/iscsi"
+	"github.com/iscsispec/iscsispec/scenarios"
+	"github.com/iscsispec/iscsispec/scenarios/target"
+)
+
+// learnLimit bounds the logins that find out what a target can do, on the wall clock.
+const learnLimit = 60 * time.Second
+
+// gotgtSize is the disk of the gotgt child, in bytes.
+const gotgtSize = 16 << 20
+
+// peerGotgt is the value of --peer for the target in a child process.
+const peerGotgt = "gotgt"
+
+// targetOptions are the flags of check target alone.
+type targetOptions struct {
+	checkOptions
+	peer      string
+	initiator string
+}
+
+func (p *program) checkTargetCommand() *cobra.Command {
+	options := &targetOptions{}
+	cmd := &cobra.Command{
+		Use:   "target [URL]",
+		Short: "Check a target against RFC 7143",
+		Long: `check target runs the target suite: without a URL against the simulated array, in virtual time; with
+iscsi://[user[%password]@]host[:port]/target[/lun] against that target, over TCP. Without a target in the URL the first
+one that discovery lists is judged.
+
+Nothing is written to a logical unit without --allow writes, and nothing that may disturb other initiators is done
+without --allow disruptive. Credentials are better given as ISCSISPEC_CHAP_USERNAME and ISCSISPEC_CHAP_PASSWORD (and
+_TARGET_USERNAME, _TARGET_PASSWORD for mutual CHAP) than in the URL, which other users of the machine can see.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.checkTarget(cmd, options, args)
+		},
+	}
+	p.checkFlags(cmd, &options.checkOptions)
+	cmd.Flags().StringVar(&options.peer, "peer", "", `"gotgt" starts that target in a child process on loopback and checks it`)
+	cmd.Flags().StringVar(&options.initiator, "initiator", "", "iSCSI name to log in with, where the target admits only known ones")
+	return cmd
+}
+
+func (p *program) checkTarget(cmd *cobra.Command, o *targetOptions, args []string) error {
+	// What is wrong with the command line is told before anything is dialled.
+	if _, err := o.allowed(); err != nil {
+		return err
+	}
+	if o.initiator != "" {
+		if err := iscsi.ValidName(o.initiator); err != nil {
+			return usageError("--initiator: %w", err)
+		}
+	}
+	embedded, err := p.registry()
+	if err != nil {
+		return err
+	}
+	selection, err := o.selection()
+	if err != nil {
+		return err
+	}
+	if _, err := selection.Pick(embedded.Entries(target.Name)); err != nil {
+		return err
+	}
+	switch {
+	case o.peer != "" && o.peer != peerGotgt:
+		return usageError("--peer %q: want gotgt", o.peer)
+	case o.peer != "" && len(args) > 0:
+		return usageError("--peer and a URL exclude each other")
+	case o.peer == peerGotgt:
+		return p.checkGotgt(cmd, o)
+	case len(args) == 0:
+		return p.runChecks(cmd, &o.checkOptions, embedded, []string{target.Name})
+	}
+	u, err := p.parseURL(cmd, args[0])
+	if err != nil {
+		return err
+	}
+	return p.checkForeign(cmd, o, u)
+}
+
+// checkGotgt runs the suite against a gotgt child, whose disk nobody misses.
+func (p *program) checkGotgt(cmd *cobra.Command, o *targetOptions) error {
+	self, err := os.Executable()
+	if err != nil {
+		return &statusError{exitDefect, fmt.Errorf("finding the own executable: %w", err)}
+	}
+	child, err := gotgt.Start(cmd.Context(), self, gotgtSize)
+	if err != nil {
+		return unreachable("%w", err)
+	}
+	defer child.Stop()
+	if !child.LoopbackOnly {
+		fmt.Fprintln(cmd.ErrOrStderr(), "iscsispec: warning: the gotgt child can be reached from other machines while it runs")
+	}
+	u, err := iscsi.ParseURL(child.URL)
+	if err != nil {
+		return &statusError{exitDefect, err}
+	}
+	if !cmd.Flags().Changed("allow") {
+		o.allow = scenarios.Disruptive.String()
+	}
+	return p.checkForeign(cmd, o, u)
+}
+
+// checkForeign finds out what a target can do, and judges it.
+func (p *program) checkForeign(cmd *cobra.Command, o *targetOptions, u iscsi.URL) error {
+	ctx, cancel := context.WithTimeout(cmd.Context(), learnLimit)
+	defer cancel()
+	suite, abilities, err := target.Against(ctx, target.Foreign{URL: u, InitiatorName: o.initiator, Seed: o.seed})
+	switch {
+	case cmd.Context().Err() != nil:
+		return leave(exitInterrupted)
+	case err != nil:
+		return unreachable("%s cannot be judged: %w", u, err)
+	}
+	if !o.quiet {
+		fmt.Fprintf(cmd.OutOrStdout(), "target %s, unit %s\n", abilities.Target, strings.TrimSpace(abilities.Identity))
+		for _, note := range abilities.Notes {
+			fmt.Fprintf(cmd.OutOrStdout(), "note: %s\n", note)
+		}
+	}
+	registry, err := scenarios.NewRegistry(scenarios.LoadCatalogue(), suite)
+	if err != nil {
+		return err
+	}
+	return p.runChecks(cmd, &o.checkOptions, registry, []string{target.Name})
+}
