@@ -1,0 +1,112 @@
+package target
+
+import (
+	"context"
+	"net"
+
+	"github.com/iscsispec/iscsispec/iscsi"
+	"github.com/iscsispec/iscsispec/iscsi/chap"
+	"github.com/iscsispec/iscsispec/scenarios"
+	"github.com/iscsispec/iscsispec/scenarios/probe"
+	"github.com/iscsispec/iscsispec/scsi"
+	"github.com/iscsispec/iscsispec/trace"
+)
+
+// Name is what the command line calls the suite.
+const Name = "target"
+
+// Suite is the list of all checks over the simulated array, in bubbles.
+func Suite() scenarios.Suite {
+	suite := scenarios.Suite{Name: Name, Virtual: true, Embedded: true, Peer: "the simulated array"}
+	byID := map[string]Check{}
+	for _, c := range Checks() {
+		byID[c.ID] = c
+		suite.Checks = append(suite.Checks, c.scenario())
+	}
+	suite.Stage = onArrays(byID)
+	return suite
+}
+
+// Foreign says which target on the network is judged.
+type Foreign struct {
+	// URL names the portal, the target, the logical unit and the credentials. Without a target the first one that discovery lists
+	// is judged; without a logical unit it is LUN 0.
+	URL iscsi.URL
+	// InitiatorName is the name to log in with; empty means the probe's own.
+	InitiatorName string
+	// Dial opens connections; nil means TCP.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Seed keys what is learned, so that two runs of one seed draw the same ISIDs.
+	Seed uint64
+}
+
+// Against learns once what a target can do, and returns the suite that judges it. The abilities are for whoever wants to print
+// them. An error means that nothing can be judged: no connection, or no login; it is a *probe.Mismatch or a *probe.DialError.
+func Against(ctx context.Context, f Foreign) (scenarios.Suite, *probe.Abilities, error) {
+	if f.Dial == nil {
+		f.Dial = new(net.Dialer).DialContext
+	}
+	if f.URL.Target == "" {
+		if err := f.pick(ctx); err != nil {
+			return scenarios.Suite{}, nil, err
+		}
+	}
+	abilities, err := f.learn(ctx)
+	if err != nil {
+		return scenarios.Suite{}, nil, err
+	}
+	suite := Suite()
+	suite.Virtual, suite.Embedded = false, false
+	suite.Abilities, suite.Peer = abilities.Known(), f.URL.String()
+	suite.Stage = f.stage(learned(f.URL.Portal, abilities))
+	return suite, abilities, nil
+}
+
+// pick chooses the first target that discovery lists.
+func (f *Foreign) pick(ctx context.Context) error {
+	abilities, err := f.learn(ctx)
+	if err != nil {
+		return err
+	}
+	if len(abilities.Targets) == 0 {
+		return &probe.Mismatch{Want: []string{"a target in the answer to SendTargets=All"}, Got: "none"}
+	}
+	f.URL.Target = abilities.Targets[0].Name
+	return nil
+}
+
+func (f *Foreign) learn(ctx context.Context) (abilities *probe.Abilities, err error) {
+	opts := optionsFor(f.URL)
+	opts.InitiatorName, opts.Dialer, opts.Seed, opts.Name = f.InitiatorName, probe.DialFunc(f.Dial), f.Seed, "learn"
+	p := probe.New(ctx, opts)
+	// What closing says does not matter beside what was learned.
+	defer func() { _ = p.Close() }()
+	return p.Learn()
+}
+
+// optionsFor takes over what a URL says.
+func optionsFor(u iscsi.URL) probe.Options {
+	opts := probe.Options{Portal: u.Portal, Target: u.Target, LUN: uint64(scsi.LUNOf(uint32(u.LUN))),
+		CHAP: chap.Credentials{Name: u.User, Secret: u.Password}}
+	if opts.CHAP.Name != "" && u.TargetUser != "" {
+		opts.Mutual = chap.Credentials{Name: u.TargetUser, Secret: u.TargetPassword}
+	}
+	return opts
+}
+
+// foreign is the Peer.Control of a target on the network.
+type foreign struct {
+	facts         Facts
+	initiatorName string
+}
+
+// stage puts a log before each check; the target is there already.
+func (f Foreign) stage(facts Facts) scenarios.Stage {
+	return func(ctx context.Context, env *scenarios.Env, run func(context.Context, *scenarios.Env) scenarios.Outcome) scenarios.Outcome {
+		env.Log = trace.NewLog()
+		env.Peer = &scenarios.Peer{URL: f.URL, Dial: f.Dial, Control: &foreign{facts: facts, initiatorName: f.InitiatorName}}
+		o := run(ctx, env)
+		o.Trace, o.Duration = env.Log.Events(), env.Log.Now()
+		return o
+	}
+}
