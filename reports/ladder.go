@@ -98,6 +98,8 @@ func onLadder(e *trace.Event) bool {
 		return false
 	case trace.KindTarget:
 		return e.State != "command"
+	case trace.KindLink:
+		return e.State != "fin" && e.State != "reset" && e.State != "listening"
 	case trace.KindOp:
 		return e.State == trace.OpBegin || e.State == trace.OpEnd
 	case trace.KindRequest:
