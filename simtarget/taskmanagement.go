@@ -106,7 +106,7 @@ func (s *session) dropAborted(k *task) {
 	awaits := k.awaits
 	s.remove(k)
 	for _, r := range awaits {
-		if r.waits--; r.waits == 0 && s.conn != nil {
+		if r.waits--; r.waits == 0 && r.respond != nil && s.conn != nil {
 			r.respond()
 		}
 	}
