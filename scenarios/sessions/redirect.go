@@ -65,10 +65,11 @@ func redirectFollowedChecks() []Check {
 
 // loopSteps severs a session and sends every login after it round in a circle, for a minute.
 func loopSteps(fromA, fromB string) []Step {
-	always := simtarget.Times{Next: simtarget.Always}
+	// More than any bounded initiator comes for in that time, and few enough for the run of an unbounded one to end.
+	times := simtarget.Times{Next: 15 * (redirectsInARow + 1)}
 	return slices.Concat(established(), []Step{
-		redirectAt("A", always, simtarget.RedirectAnswer{To: []string{fromA}}),
-		redirectAt("B", always, simtarget.RedirectAnswer{To: []string{fromB}}),
+		redirectAt("A", times, simtarget.RedirectAnswer{To: []string{fromA}}),
+		redirectAt("B", times, simtarget.RedirectAnswer{To: []string{fromB}}),
 		{Label: "cut", At: seconds(10), Do: Sever{}},
 		{At: seconds(80), Do: ArrayOp{Action: simtarget.Action{Clear: &simtarget.Clear{}}}},
 	})

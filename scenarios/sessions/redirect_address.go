@@ -99,7 +99,8 @@ func astray(name string, to ...string) Plan {
 // astrayAgain redirects the logins of the half minute after a loss to something that is no address.
 func astrayAgain(name string, to ...string) Plan {
 	return Plan{Name: name, Until: seconds(60), Steps: slices.Concat(established(), []Step{
-		redirectTo(simtarget.Times{Next: simtarget.Always}, to...),
+		// More than six attempts on the cadence, and few enough for the run of an initiator without any to end.
+		redirectTo(simtarget.Times{Next: 100}, to...),
 		{Label: "cut", At: seconds(10), Do: Sever{}},
 		{Label: "heal", At: seconds(38), Do: ArrayOp{Action: simtarget.Action{Clear: &simtarget.Clear{}}}},
 	})}

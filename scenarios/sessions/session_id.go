@@ -53,8 +53,8 @@ func sessionIDChecks() []Check {
 		Runs: []Plan{{Steps: append(established(), Step{Do: Repeat{Times: manyLosses, Steps: []Step{
 			{Label: "cut", Do: Sever{}},
 			// The next attempt comes one interval after the start of the latest: looking for it earlier would only cost time.
-			{After: "cut", At: seconds(4.9), Do: WaitFor{Session: "s", State: "ready", Within: seconds(30)}},
-			{Label: "probe", Do: Probe{}, Deadline: seconds(30)},
+			{After: "cut", At: seconds(4.9), Do: WaitFor{Session: "s", State: "ready", Within: seconds(1)}},
+			{Label: "probe", Do: Probe{}, Deadline: seconds(1)},
 			{Label: "list", Do: ListSessions{}},
 		}}})}},
 		Judge: judgeManySeveredLinks,
