@@ -35,9 +35,7 @@ type Session struct {
 	// forcedDigests replaces what was negotiated on the sending side; only a deviating Manager sets it.
 	forcedDigests *pdu.Digests
 
-	late        completions // Decided outside of the reader and the writer.
-	lateRunning bool
-	lateIdle    sync.Cond // Told when lateRunning becomes false.
+	late late
 }
 
 // sessionPhase orders the life of a session; it only grows.
@@ -66,7 +64,7 @@ func newSession(cfg LoginConfig, dev *Deviations, d Dialer, info SessionInfo, w 
 		cfg: cfg, dev: dev, dialer: d, info: info, params: info.Params, window: w,
 		ended: make(chan struct{}), textTurn: make(chan struct{}, 1),
 	}
-	s.lateIdle.L = &s.mu
+	s.late.told.L = &s.mu
 	return s
 }
 
@@ -122,9 +120,7 @@ func (s *Session) end(c *connection) {
 	s.mu.Unlock()
 	over.run()
 	s.mu.Lock()
-	for s.lateRunning {
-		s.lateIdle.Wait()
-	}
+	s.late.wait()
 	s.mu.Unlock()
 	close(s.ended)
 }
@@ -175,30 +171,4 @@ func (s *Session) lossOf(c *connection) Loss {
 		l.Cause = fmt.Errorf("%w: %w", ErrAsyncDrop, l.Cause)
 	}
 	return l
-}
-
-// decided returns the list for what is decided outside of the reader and the writer, and sees to it that it is run. The mutex is held.
-func (s *Session) decided() *completions {
-	if !s.lateRunning {
-		s.lateRunning = true
-		go s.runLate()
-	}
-	return &s.late
-}
-
-// runLate tells requesters from a goroutine of its own, in order, so that neither Submit nor Cancel calls back.
-func (s *Session) runLate() {
-	for {
-		s.mu.Lock()
-		over := s.late
-		s.late = completions{}
-		if over.first == nil && len(over.exchanges) == 0 {
-			s.lateRunning = false
-			s.lateIdle.Broadcast()
-			s.mu.Unlock()
-			return
-		}
-		s.mu.Unlock()
-		over.run()
-	}
 }

@@ -323,3 +323,23 @@ func TestLoginConfigurationIsChecked(t *testing.T) {
 		})
 	}
 }
+
+// TestResubmittingDoesNotKeepASessionFromEnding has a requester that tries again at each failure until the session is over.
+func TestResubmittingDoesNotKeepASessionFromEnding(t *testing.T) {
+	bubble(t, func(t *testing.T, n *fakeNetwork) {
+		n.at(portalA, script(func(e *fakeEnd) { e.read() }))
+		s := mustLogin(t, n, config())
+		over := make(chan struct{})
+		r := readRequest(0, 512)
+		r.Done = func(r *Request) {
+			select {
+			case <-s.Done():
+				close(over)
+			default:
+				s.Submit(r)
+			}
+		}
+		s.Submit(r)
+		<-over
+	})
+}
