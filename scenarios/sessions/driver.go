@@ -46,13 +46,13 @@ func (d *driver) next(t time.Duration) time.Duration {
 // breathe lets everybody else work off what the driver did, and moves on to its next instant.
 func (d *driver) breathe() {
 	now := d.x.log.Now()
-	time.Sleep(d.next(now+1) - now)
+	awaitEnd(d.x.ctx.Done(), d.next(now+1)-now)
 }
 
 // sleepUntil moves on to the driver's first instant at or after at.
 func (d *driver) sleepUntil(at time.Duration) {
 	now := d.x.log.Now()
-	time.Sleep(d.next(max(at, now)) - now)
+	awaitEnd(d.x.ctx.Done(), d.next(max(at, now))-now)
 }
 
 // do does steps one after the other. Absolute instants count in the first round only.
@@ -75,7 +75,7 @@ func (d *driver) await(s Step, first bool) {
 	}
 	if s.After != "" {
 		c := d.x.latestOf(s.After)
-		if c == nil || !awaitEnd(c.done, patience) {
+		if c == nil || !d.x.await(c.done, patience) {
 			d.x.complain("step %s waited %v for the end of %s", name(s), patience, s.After)
 			return
 		}
@@ -189,7 +189,7 @@ func (d *driver) compose(c *call, op composite) {
 
 // wait waits for a step, but not for ever.
 func (d *driver) wait(c *call) {
-	if limit := patience + c.step.Deadline; !awaitEnd(c.done, limit) {
+	if limit := patience + c.step.Deadline; !d.x.await(c.done, limit) && d.x.ctx.Err() == nil {
 		d.x.complain("step %s did not end within %v", name(c.step), limit)
 	}
 }

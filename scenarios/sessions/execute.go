@@ -17,6 +17,8 @@ import (
 const (
 	// patience is how long the driver waits for a step that nobody else bounds, before it goes on without it.
 	patience = 10 * time.Minute
+	// eventsMax bounds the trace of a run: an outage of a day leaves half of it.
+	eventsMax = 150_000
 	// late is how far behind its instant a step may begin before the run counts as gone wrong.
 	late = Slack
 )
@@ -65,6 +67,8 @@ type execution struct {
 
 	mu       sync.Mutex
 	over     bool           // the run has ended: what still happens is the teardown
+	ended    time.Duration  // when it did
+	events   trace.Events   // what it left by then
 	seq      uint64         // of the last op begun
 	drivers  int            // started so far, beside the main one
 	counts   map[string]int // instances of each label
@@ -100,25 +104,41 @@ func (x *execution) run(ctx context.Context, run *Run) error {
 	for _, f := range x.plan.Faults {
 		x.inject(f)
 	}
+	x.beside.Go(func() { x.guard(cancel) })
 	d := &driver{x: x}
 	d.breathe()
 	d.do(x.plan.Steps, true)
 	x.finish(d)
-	x.mu.Lock()
-	x.over = true
-	x.mu.Unlock()
-	run.Ended = x.log.Now()
-	run.Events = x.log.Events()
-	run.Trouble = x.trouble
-	if n := x.log.Dropped(); n > 0 {
-		run.Trouble = append(run.Trouble, fmt.Sprintf("%d events did not fit into the trace", n))
-	}
+	x.seal()
+	run.Ended, run.Events, run.Trouble = x.ended, x.events, x.trouble
 	for _, p := range x.planned {
 		for _, c := range p.injection.Counts() {
 			run.Faults = append(run.Faults, scenarios.Fault{Plan: p.text, Fired: c.Fired})
 		}
 	}
 	return nil
+}
+
+// seal ends the run as far as anybody can see: what happens from now on is the teardown.
+func (x *execution) seal() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.over {
+		return
+	}
+	x.over, x.ended, x.events = true, x.log.Now(), x.log.Events()
+}
+
+// guard ends a run that has run away, such as that of an initiator which logs in again and again without a pause. What it left until then can be judged.
+func (x *execution) guard(cancel context.CancelFunc) {
+	for !awaitEnd(x.ctx.Done(), time.Second) {
+		if n := x.log.Len(); n > eventsMax {
+			x.complain("the run was ended at %v with %d events: want at most %d", x.log.Now(), n, eventsMax)
+			x.seal()
+			cancel()
+			return
+		}
+	}
 }
 
 // takeDown ends everything that runs, so that the bubble can end.
@@ -144,7 +164,7 @@ func (x *execution) finish(d *driver) {
 	idle := x.idle
 	x.mu.Unlock()
 	if idle != nil {
-		awaitEnd(idle, patience)
+		x.await(idle, patience)
 	}
 }
 
@@ -158,6 +178,19 @@ func awaitEnd(done <-chan struct{}, limit time.Duration) bool {
 	case <-timer.C:
 		return false
 	}
+}
+
+// await waits for a channel to be closed, but no longer than limit and not beyond the end of the run.
+func (x *execution) await(done <-chan struct{}, limit time.Duration) bool {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-x.ctx.Done():
+	case <-timer.C:
+	}
+	return false
 }
 
 // complain notes why the run is not what was planned.
