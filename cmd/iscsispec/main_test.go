@@ -18,9 +18,11 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"status":  statusCommand,
-			"garbage": garbageCommand,
-			"closed":  closedCommand,
+			"status":      statusCommand,
+			"garbage":     garbageCommand,
+			"closed":      closedCommand,
+			"serve":       serveCommand,
+			"sameresults": sameResultsCommand,
 		},
 	})
 }

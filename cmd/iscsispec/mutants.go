@@ -53,6 +53,11 @@ func (p *program) prove(ctx context.Context, w io.Writer, runner *scenarios.Runn
 		if proof.Sound.Verdict != scenarios.Pass {
 			con.line("    sound peer: %s", firstSentence(proof.Sound))
 		}
+		for _, c := range proof.Caught {
+			if !c.Sighted() {
+				con.line("    %s: %s", c.Deviation, firstSentence(c.Result))
+			}
+		}
 	})
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"net"
@@ -8,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -81,4 +83,34 @@ func closedCommand(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	ts.Setenv(args[0], listener.Addr().String())
 	ts.Check(listener.Close())
+}
+
+// serveCommand is "serve PROFILE NAME": the program serves that profile until the script ends; the URL of its first
+// logical unit is put into the variable NAME. A server that does not end in order fails the script.
+func serveCommand(ts *testscript.TestScript, _ bool, args []string) {
+	program, err := lookUp(ts, "iscsispec")
+	ts.Check(err)
+	cmd := exec.Command(program, "serve", args[0])
+	out, err := cmd.StdoutPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	line, err := bufio.NewReader(out).ReadString('\n')
+	ts.Defer(func() {
+		_ = cmd.Process.Signal(os.Interrupt)
+		if err := cmd.Wait(); err != nil {
+			ts.Logf("serve %s: %v", args[0], err)
+			panic("the server did not end in order")
+		}
+	})
+	ts.Check(err)
+	ts.Setenv(args[1], strings.TrimSpace(line))
+}
+
+// sameResultsCommand is "sameresults A B": two records files that differ in their first line at most.
+func sameResultsCommand(ts *testscript.TestScript, _ bool, args []string) {
+	_, a, _ := strings.Cut(ts.ReadFile(args[0]), "\n")
+	_, b, _ := strings.Cut(ts.ReadFile(args[1]), "\n")
+	if a != b || a == "" {
+		ts.Fatalf("the results of %s and %s differ", args[0], args[1])
+	}
 }
