@@ -24,4 +24,6 @@ type LoginDeviations struct {
 	IgnoreStatus bool
 	// CommandAfterLogin numbers the first command one higher than the login.
 	CommandAfterLogin bool
+	// AcceptUnofferedNone goes on without a digest when CRC32C alone was offered and the target answered None.
+	AcceptUnofferedNone bool
 }

@@ -162,6 +162,7 @@ func pathRows() []RowDeviation {
 		{"sessions.add.not-persistent", func(d *Deviations) { d.Paths.AddedArePersistent = true }},
 		{"sessions.add.clone-reconnects", func(d *Deviations) { d.Paths.ReconnectWithDefaultISID = true }},
 		{"sessions.digest.change-needs-relogin", func(d *Deviations) { d.Paths.DigestsChangeLive = true }},
+		{"sessions.digest.refused-by-target", func(d *Deviations) { d.Login.AcceptUnofferedNone = true }},
 		{"sessions.remove.clean-logout", func(d *Deviations) { d.Logout.NoLogoutRequest = true }},
 		{"sessions.remove.outstanding-io", func(d *Deviations) { d.Logout.ForgetWaiters = true }},
 		{"sessions.remove.one-of-two", func(d *Deviations) { d.Paths.RemoveByTarget = true }},

@@ -1,6 +1,9 @@
 package initiator
 
-import "github.com/iscsispec/iscsispec/iscsi/pdu"
+import (
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
+	"github.com/iscsispec/iscsispec/iscsi/text"
+)
 
 // changeDigestsLive lets a deviating initiator apply the digest setting to a connection in use. A sound one leaves it alone: what
 // was negotiated holds until the session is removed and added again.
@@ -19,3 +22,27 @@ func (s *Session) forceDigests(header, data bool) {
 	defer s.mu.Unlock()
 	s.forcedDigests = &pdu.Digests{Header: header, Data: data}
 }
+
+// toleratedNone is what a deviating initiator takes a digest offer of CRC32C alone for.
+const toleratedNone = "CRC32C,None"
+
+// tolerateNone is the defect AcceptUnofferedNone: the negotiation is told that None was offered, where only CRC32C was.
+func (x *loginExchange) tolerateNone(wants []text.Want) {
+	for i := range wants {
+		if w := &wants[i]; x.dev.Login.AcceptUnofferedNone && isDigest(w.Key) && w.Offer == "CRC32C" {
+			w.Offer = toleratedNone
+		}
+	}
+}
+
+// hideNone keeps what tolerateNone added off the wire.
+func (x *loginExchange) hideNone(pairs text.Pairs) {
+	for i := range pairs {
+		if p := &pairs[i]; x.dev.Login.AcceptUnofferedNone && isDigest(p.Key) && p.Value == toleratedNone {
+			p.Value = "CRC32C"
+		}
+	}
+}
+
+// isDigest reports whether a key is about a digest.
+func isDigest(key string) bool { return key == text.KeyHeaderDigest || key == text.KeyDataDigest }

@@ -36,9 +36,9 @@ type fakeArray struct {
 	mute bool
 	// deaf answers nothing at all; oneTSIH grants tsih to all.
 	deaf, oneTSIH bool
-	// lenient is fakeEnd's.
-	lenient bool
-	live    []*fakeEnd
+	// lenient and picksNone are fakeEnd's.
+	lenient, picksNone bool
+	live               []*fakeEnd
 	// heard lists commands as "op lun lba", isids those of all logins, blocks what was written.
 	heard  []string
 	isids  []iscsi.ISID
@@ -118,7 +118,7 @@ func (a *fakeArray) serve(e *fakeEnd, portal string) {
 	e.tsih = a.tsih
 	limits := append(slices.Clone(a.limits), "TargetPortalGroupTag="+a.tags[portal])
 	a.mu.Unlock()
-	e.lenient = a.lenient
+	e.lenient, e.picksNone = a.lenient, a.picksNone
 	if !e.login(limits...) {
 		return
 	}

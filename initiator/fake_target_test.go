@@ -75,6 +75,7 @@ type fakeEnd struct {
 	params    text.Params
 	logins    []pdu.LoginRequest
 	lenient   bool         // Hangs up on a bad negotiation instead of failing the test.
+	picksNone bool         // Answers None to any digest offer.
 	keys      text.Pairs   // All that the initiator sent in the login.
 	witness   func(...any) // Told of each PDU that arrives; may be nil.
 }
@@ -214,6 +215,11 @@ func (e *fakeEnd) login(limits ...string) bool {
 			n.SetStage(text.LoginOperationalNegotiation)
 		}
 		pairs, _ := text.Parse(p.Data)
+		for i := range pairs {
+			if e.picksNone && isDigest(pairs[i].Key) {
+				pairs[i].Value = "None"
+			}
+		}
 		answers, err := n.Receive(pairs)
 		if err != nil {
 			if !e.lenient {

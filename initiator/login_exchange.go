@@ -57,6 +57,7 @@ func newLoginExchange(cfg *LoginConfig, dev *Deviations, hops int) *loginExchang
 			}
 		}
 	}
+	x.tolerateNone(wants)
 	x.negotiation = text.NewNegotiation(text.Initiator, cfg.Type, wants)
 	if cfg.SkipSecurityStage || dev.Redirect.ContinueStage && hops > 0 {
 		x.stage = pdu.StageOperational
@@ -99,6 +100,7 @@ func (x *loginExchange) say(pairs text.Pairs) *pdu.LoginRequest {
 	if x.rounds == 1 {
 		pairs = append(pairs, x.held...)
 	}
+	x.hideNone(pairs)
 	x.parts = text.Split(pairs, loginTextLimit)
 	return x.request()
 }

@@ -325,6 +325,12 @@ var scenes = []scene{
 		o.login(Data)
 		o.pass(10)
 	}},
+	{"digests required", func(o *observation) {
+		_ = o.m.Set(func(s *Settings) { s.Login.HeaderDigest = []string{"CRC32C"} })
+		o.a.picksNone = true
+		o.login(Data)
+		o.pass(20)
+	}},
 	{"failed first login", func(o *observation) {
 		o.a.refuse()
 		o.login(Data)

@@ -48,6 +48,9 @@ func (c *connection) write() {
 		}
 		batch, c.queue = c.queue, batch[:0]
 		expStatSN := c.expStatSN
+		if c.s.forcedDigests != nil {
+			c.writer.digests = *c.s.forcedDigests
+		}
 		c.s.mu.Unlock()
 		if err := c.writeBatch(batch, expStatSN, &over); err != nil {
 			c.writeFailed(err)
