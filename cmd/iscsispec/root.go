@@ -25,8 +25,12 @@ type program struct {
 // execute runs one command line and returns the status to leave with.
 func execute(ctx context.Context, t *testing.T, args []string, in io.Reader, out, errOut io.Writer) exitStatus {
 	p := &program{t: t, args: args, registry: suite.Registry}
+	return p.execute(ctx, in, out, errOut)
+}
+
+func (p *program) execute(ctx context.Context, in io.Reader, out, errOut io.Writer) exitStatus {
 	root := p.root()
-	root.SetArgs(args)
+	root.SetArgs(p.args)
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errOut)
