@@ -22,13 +22,13 @@ type command interface {
 
 // request is a command before it is submitted.
 type request struct {
-	lun         int
-	cdb         []byte
-	read, write int    // expected transfer lengths in bytes
-	lba         uint64 // of a Read or Write
-	blocks      int    // of a Read or Write
-	data        []byte // of a write
-	check       func(r *initiator.Request) string
+	lun    int
+	cdb    []byte
+	read   int                               // bytes expected
+	data   []byte                            // to be written
+	lba    uint64                            // of a Read or Write
+	blocks int                               // of a Read or Write
+	check  func(r *initiator.Request) string // the outcome that a GOOD one really has; nil for GOOD
 }
 
 // submit submits a command and records its beginning; the end is recorded from the completion itself, so that ends of one instant keep the order
@@ -47,6 +47,7 @@ func (x *execution) submitWith(c *call, op command, say func(r *initiator.Reques
 		return
 	}
 	id := x.session(op.session())
+	place := -1
 	r := &initiator.Request{LUN: uint64(scsi.LUNOf(uint32(q.lun))), CDB: q.cdb, Write: q.data, Read: make([]byte, q.read)}
 	if q.read == 0 {
 		r.Read = nil
@@ -58,6 +59,7 @@ func (x *execution) submitWith(c *call, op command, say func(r *initiator.Reques
 			o.name = q.check(r)
 		}
 		x.recordEnd(c, say(r, o))
+		x.forget(c.step.Label, place)
 		x.end(c)
 	}
 	e := trace.Event{Session: uint64(id), LUN: new(uint64(q.lun)), Attrs: []trace.Attr{trace.A("cdb", hex.EncodeToString(q.cdb))}}
@@ -68,7 +70,7 @@ func (x *execution) submitWith(c *call, op command, say func(r *initiator.Reques
 		e.Attrs = append(e.Attrs, trace.A(attrHead, headOf(q.data)))
 	}
 	x.recordBegin(c, e)
-	x.remember(c.step.Label, submission{id, r})
+	place = x.remember(c.step.Label, submission{id, r})
 	var deadline time.Time
 	if c.step.Deadline > 0 {
 		deadline = time.Now().Add(c.step.Deadline)
@@ -81,12 +83,23 @@ func (x *execution) submitWith(c *call, op command, say func(r *initiator.Reques
 	}
 }
 
-// remember keeps a request so that it can be aborted.
-func (x *execution) remember(label string, r submission) {
+// remember keeps a request so that it can be aborted, and tells its place under the label.
+func (x *execution) remember(label string, r submission) int {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if label != "" {
-		x.requests[label] = append(x.requests[label], r)
+	if label == "" {
+		return -1
+	}
+	x.requests[label] = append(x.requests[label], r)
+	return len(x.requests[label]) - 1
+}
+
+// forget lets go of a request that has ended, and of its data with it. Its place stays: it is no request that is under way.
+func (x *execution) forget(label string, place int) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if place >= 0 {
+		x.requests[label][place].request = nil
 	}
 }
 

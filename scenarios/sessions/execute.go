@@ -148,7 +148,7 @@ func (x *execution) takeDown(cancel context.CancelFunc) {
 		x.manager.Close()
 	}
 	for _, s := range x.arrays {
-		s.array.Close()
+		_ = s.array.Close() // the run is over: nobody is left to be told
 	}
 	x.network.Close()
 	x.beside.Wait()

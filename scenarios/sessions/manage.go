@@ -21,7 +21,7 @@ func (x *execution) configure() error {
 		return err
 	}
 	var s initiator.Settings
-	if err := p.Settings.apply(&s); err != nil {
+	if err := p.apply(&s); err != nil {
 		return err
 	}
 	cfg := initiator.ManagerConfig{
@@ -249,7 +249,7 @@ func (o Set) perform(x *execution, _ *call) outcome {
 	var wrong error
 	err := x.manager.Set(func(s *initiator.Settings) {
 		login, err := o.Login.settings()
-		wrong = errors.Join(err, o.Settings.apply(s))
+		wrong = errors.Join(err, o.apply(s))
 		if login.HeaderDigest != nil {
 			s.Login.HeaderDigest = login.HeaderDigest
 		}
