@@ -29,9 +29,10 @@ func (s *session) respond(c *connection, k *task) {
 		}
 		sent, pieces = s.sendData(c, k, data, inData)
 	}
+	answered := inData && !dev.Sequencing.StatusTwice || dev.DataIn.StatusBeforeData && pieces > 0
 	if d.Status == scsi.StatusCheckCondition && dev.DataIn.CheckConditionInDataIn {
 		s.statusAlone(c, k)
-	} else if !inData && !(dev.DataIn.StatusBeforeData && pieces > 0) || dev.Sequencing.StatusTwice && inData {
+	} else if !answered {
 		s.sendStatus(c, k, s.residual(k, s.presented(k, sent)), pieces)
 	}
 	s.remove(k)

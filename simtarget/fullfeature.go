@@ -100,8 +100,7 @@ func (s *session) dispatch(c *connection, h *pdu.BHS, ahs, data []byte, damaged 
 		}
 		return
 	}
-	if s.discovery && op != pdu.OpTextRequest && op != pdu.OpLogoutRequest && op != pdu.OpNOPOut &&
-		!(s.array.dev.Discovery.ServeSCSI && op == pdu.OpSCSICommand) {
+	if s.discovery && !s.servesInDiscovery(h) {
 		s.reject(c, h, pdu.RejectProtocolError)
 		return
 	}
@@ -117,6 +116,20 @@ func (s *session) dispatch(c *connection, h *pdu.BHS, ahs, data []byte, damaged 
 	default:
 		s.numbered(c, h, ahs, data, damaged)
 	}
+}
+
+// servesInDiscovery reports whether a Discovery session takes a PDU: it is for text and logout (RFC 7143, Section 4.3). Answers to the array's
+// own pings are taken too.
+func (s *session) servesInDiscovery(h *pdu.BHS) bool {
+	switch h.Opcode() {
+	case pdu.OpTextRequest, pdu.OpLogoutRequest:
+		return true
+	case pdu.OpNOPOut:
+		return h.ITT() == pdu.ReservedTag
+	case pdu.OpSCSICommand:
+		return s.array.dev.Discovery.ServeSCSI
+	}
+	return false
 }
 
 // numbered handles the PDUs that carry a CmdSN: immediate ones now, the others in their order (RFC 7143, Section 4.2.2.1).

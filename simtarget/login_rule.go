@@ -120,16 +120,3 @@ func (o *orders) patch(out *outgoing) {
 		p.apply(out.bhs[:])
 	}
 }
-
-// setting gives the value that the rule wants for a key.
-func (o *orders) setting(key string) (string, bool) {
-	if o == nil {
-		return "", false
-	}
-	for _, s := range o.Keys {
-		if s.Key == key {
-			return s.Value, true
-		}
-	}
-	return "", false
-}

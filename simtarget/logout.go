@@ -105,7 +105,7 @@ func (s *session) finishLogout(c *connection, answer pdu.LogoutResponse) {
 
 // logoutOthers is where deviations end sessions that nobody wanted to log out.
 func (a *Array) logoutOthers(s *session) {
-	if !a.dev.Sessions.LogoutClosesInitiator && !(a.dev.Discovery.LogoutClosesAll && s.discovery) {
+	if !a.dev.Sessions.LogoutClosesInitiator && (!a.dev.Discovery.LogoutClosesAll || !s.discovery) {
 		return
 	}
 	for _, other := range a.selected(Which{Initiator: s.initiator}) {

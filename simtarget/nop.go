@@ -42,7 +42,7 @@ func (s *session) nopOut(c *connection, r *request) {
 	dev := &s.array.dev.NOP
 	answer := pdu.NOPIn{ITT: p.ITT, TTT: pdu.ReservedTag}
 	n := min(len(r.data), c.params.PeerMaxRecvDataSegmentLength)
-	if n > 0 && !(dev.EchoOnlyNonImmediate && p.Immediate) {
+	if n > 0 && (!dev.EchoOnlyNonImmediate || !p.Immediate) {
 		answer.Data = append([]byte(nil), r.data[:n]...)
 	}
 	if dev.AnswerWithTTT {

@@ -10,7 +10,6 @@ import (
 // reset is a task management request that is answered when the data that the initiator was asked for, for the tasks it ended, has come
 // (RFC 7143, Section 4.2.3.3).
 type reset struct {
-	itt     uint32
 	waits   int // tasks that still owe data
 	respond func()
 }
