@@ -64,6 +64,13 @@ func (t *T) Dropped(c *probe.Conn, after string) {
 	}
 }
 
+// Leave logs out of the session and closes the connection, for targets that bear few sessions.
+func (t *T) Leave(c *probe.Conn) {
+	// How a session ends is the matter of other checks.
+	_, _ = c.Logout(pdu.LogoutCloseSession, c.CID)
+	_ = c.Close()
+}
+
 // Refusal says how a login that has to be refused may be refused.
 type Refusal struct {
 	// With are the statuses that pass.

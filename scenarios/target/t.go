@@ -66,11 +66,22 @@ func (t *T) guarded(f func()) {
 	f()
 }
 
-// Part runs a variant of the check, whose findings carry the name. What ends it early ends only the part.
-func (t *T) Part(name string, f func()) {
-	outer := t.part
-	t.part = name
-	defer func() { t.part = outer }()
+// Part runs a variant of the check, whose findings carry the name. What ends it early ends only the part. It has a probe of its own,
+// so that its sessions are gone when it ends; connections from outside go on working.
+func (t *T) Part(name string, f func()) { t.PartWith(name, func(*probe.Options) {}, f) }
+
+// PartWith is Part with other options for the probe: other credentials, another name, another portal.
+func (t *T) PartWith(name string, change func(o *probe.Options), f func()) {
+	part, prober := t.part, t.Prober
+	opts := prober.Options()
+	opts.Name += " " + name
+	change(&opts)
+	t.part, t.Prober = name, probe.New(prober.Context(), opts)
+	defer func() {
+		// How the sessions of the part end is no part of its verdict.
+		_ = t.Close()
+		t.part, t.Prober = part, prober
+	}()
 	t.guarded(func() {
 		f()
 		t.passed++
