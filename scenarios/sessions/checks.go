@@ -21,6 +21,7 @@ func Checks() []Check {
 		removalReturnChecks(),
 		cacheChecks(),
 		queueChecks(),
+		queueOnceChecks(),
 		redirectChecks(),
 	)
 }
