@@ -131,7 +131,7 @@ func (r *Runner) workers(entries []Entry) int {
 func (r *Runner) One(ctx context.Context, e Entry, deviation *Deviation) *Result {
 	env := &Env{T: r.T, Check: e.Check, Seed: SeedFor(r.Seed, e.ID), Virtual: e.Of.Virtual, Strict: r.Strict,
 		Allow: r.Allow, Deviation: deviation, Abilities: e.Of.Abilities, Limits: r.limits(e)}
-	outcome := Outcome{}
+	var outcome Outcome
 	if reason := r.Unfit(e); reason != "" {
 		outcome = Skipped(reason)
 	} else {

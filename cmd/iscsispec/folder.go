@@ -62,7 +62,11 @@ func (f *folder) finish(results []*scenarios.Result, wall time.Duration, interru
 	if err := f.recorder.Finish(wall, interrupted); err != nil {
 		return err
 	}
+	if err := f.file.Close(); err != nil {
+		return err
+	}
 	return reports.Write(f.path, reports.Run{Header: f.recorder.Header(), Results: results})
 }
 
-func (f *folder) close() error { return f.file.Close() }
+// abandon lets go of a folder that is not finished; of one that is, nothing is left to let go.
+func (f *folder) abandon() { _ = f.file.Close() }

@@ -36,7 +36,8 @@ func (p *program) execute(ctx context.Context, in io.Reader, out, errOut io.Writ
 	root.SetErr(errOut)
 	err := root.ExecuteContext(ctx)
 	var own *statusError
-	if err != nil && !(errors.As(err, &own) && own.err == nil) {
+	told := errors.As(err, &own) && own.err == nil
+	if err != nil && !told {
 		fmt.Fprintf(errOut, "iscsispec: %s\n", strings.TrimSpace(err.Error()))
 	}
 	return statusOf(err)

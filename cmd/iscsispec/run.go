@@ -63,7 +63,7 @@ func (p *program) record(cmd *cobra.Command, o *checkOptions, registry *scenario
 	if err != nil {
 		return &statusError{exitUsage, err}
 	}
-	defer folder.close()
+	defer folder.abandon()
 	con := newConsole(cmd.OutOrStdout(), p.color)
 	show := newProgress(con, len(entries), o.quiet)
 	defer show.end()
