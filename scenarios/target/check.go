@@ -29,7 +29,7 @@ type Check struct {
 func Checks() []Check {
 	var all []Check
 	for _, group := range []func() []Check{
-		loginChecks,
+		loginChecks, negotiationChecks, keyChecks, authChecks, discoveryChecks, digestChecks,
 	} {
 		all = append(all, group()...)
 	}
