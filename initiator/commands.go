@@ -65,6 +65,8 @@ func (s *managedSession) submitDown(p *pending) {
 		s.m.park(s, p)
 	case known && !s.withheldFromCache(p.req):
 		s.serve(p, data)
+	case !known && s.m.dev.Cache.ZeroFilled && len(p.req.CDB) > 0 && p.req.CDB[0] == opInquiry:
+		s.serve(p, make([]byte, len(p.req.Read)))
 	case len(p.req.CDB) > 0 && scsi.Opcode(p.req.CDB[0]) == scsi.OpTestUnitReady && s.m.dev.Queue.AnswerTestUnitReady:
 		s.serve(p, nil)
 	default:

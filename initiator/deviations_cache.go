@@ -18,4 +18,6 @@ type CacheDeviations struct {
 	IgnoreLUN bool
 	// SurvivesRemoval keeps what was remembered of removed units, and takes the identity of a returning unit from it.
 	SurvivesRemoval bool
+	// ZeroFilled answers an INQUIRY that was never asked before with zeros.
+	ZeroFilled bool
 }

@@ -40,4 +40,8 @@ type DevicesDeviations struct {
 	NoRescanOnRelogin bool
 	// IgnoreIdentity replays to whatever unit is behind the LUN after a re-login.
 	IgnoreIdentity bool
+	// KeepSize never takes over another size of a unit that is known.
+	KeepSize bool
+	// NeverInThePast never removes when the latency is set to less than has passed of an outage.
+	NeverInThePast bool
 }

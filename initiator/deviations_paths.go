@@ -38,6 +38,14 @@ type PathsDeviations struct {
 	ReconnectWithDefaultISID bool
 	// DigestsChangeLive applies a change of the digest setting to connections in use.
 	DigestsChangeLive bool
+	// FramingFromConfig frames PDUs by the digest setting of the moment and not by what a re-login negotiated.
+	FramingFromConfig bool
+	// AddDoesNothing reports success for a clone of a connected session without opening one.
+	AddDoesNothing bool
+	// RestoreFirstPortOnly brings back the sessions of the first initiator port only after a restart.
+	RestoreFirstPortOnly bool
+	// RestartChangesISID gives sessions other ISIDs after each restart.
+	RestartChangesISID bool
 	// RemoveByTarget removes all sessions to the target of the one to be removed.
 	RemoveByTarget bool
 	// RemoveWaitsForEver waits for the Logout Response without a limit.

@@ -70,6 +70,7 @@ func reconnectRows() []RowDeviation {
 		{"reconnect.parameters-renegotiated", func(d *Deviations) { d.Session.KeepParameters = true }},
 		{"reconnect.silent-loss-detected", func(d *Deviations) { d.Reconnect.NoPing = true }},
 		{"reconnect.login-op-while-reconnecting", func(d *Deviations) { d.Reconnect.DuplicateWhileDown = true }},
+		{"reconnect.restart-of-initiator-process", func(d *Deviations) { d.Paths.RestartChangesISID = true }},
 		{"redirect.temporary.not-sticky", func(d *Deviations) { d.Reconnect.TemporarySticks = true }},
 		{"redirect.permanent.remembered", func(d *Deviations) { d.Reconnect.PermanentForgotten = true }},
 		{"redirect.dead-target-falls-back", func(d *Deviations) { d.Reconnect.DeadRedirectSticks = true }},
@@ -90,6 +91,7 @@ func removalRows() []RowDeviation {
 		{"removal.configurable.value", func(d *Deviations) { d.Devices.RemoveAfter = DefaultRemovalLatency }},
 		{"removal.configurable.zero", func(d *Deviations) { d.Devices.ZeroMeansDefault = true }},
 		{"removal.configurable.infinite", func(d *Deviations) { d.Devices.InfiniteMeansExpired = true }},
+		{"removal.configurable.change-while-down", func(d *Deviations) { d.Devices.NeverInThePast = true }},
 		{"removal.readd-after-reconnect", func(d *Deviations) { d.Devices.EnumerateOnce = true }},
 		{"removal.readd-identity", func(d *Deviations) { d.Cache.SurvivesRemoval = true }},
 		{"removal.logoff-is-immediate", func(d *Deviations) { d.Devices.LogoffLingers = true }},
@@ -108,6 +110,7 @@ func cacheRows() []RowDeviation {
 		{"cache.report-luns-while-down", func(d *Deviations) { d.Cache.KeepTruncated = true }},
 		{"cache.no-wire-traffic-when-up", func(d *Deviations) { d.Cache.ConsultWhileUp = true }},
 		{"cache.refreshed-after-relogin", func(d *Deviations) { d.Cache.FillOnce = true }},
+		{"cache.empty-before-first-inquiry", func(d *Deviations) { d.Cache.ZeroFilled = true }},
 		{"cache.lun-not-in-cache", func(d *Deviations) { d.Cache.IgnoreLUN = true }},
 	}
 }
@@ -136,6 +139,7 @@ func unitRows() []RowDeviation {
 	return []RowDeviation{
 		{"lunset.lun-added-while-down", func(d *Deviations) { d.Devices.NoRescanOnRelogin = true }},
 		{"lunset.lun-removed-while-down", func(d *Deviations) { d.Queue.RetryAbsentUnit = true }},
+		{"lunset.lun-resized-while-down", func(d *Deviations) { d.Devices.KeepSize = true }},
 		{"lunset.identity-swapped-while-down", func(d *Deviations) { d.Devices.IgnoreIdentity = true }},
 	}
 }
@@ -162,11 +166,15 @@ func pathRows() []RowDeviation {
 		{"sessions.add.not-persistent", func(d *Deviations) { d.Paths.AddedArePersistent = true }},
 		{"sessions.add.clone-reconnects", func(d *Deviations) { d.Paths.ReconnectWithDefaultISID = true }},
 		{"sessions.digest.change-needs-relogin", func(d *Deviations) { d.Paths.DigestsChangeLive = true }},
+		{"sessions.digest.change-survives-auto-reconnect", func(d *Deviations) { d.Paths.FramingFromConfig = true }},
 		{"sessions.digest.refused-by-target", func(d *Deviations) { d.Login.AcceptUnofferedNone = true }},
 		{"sessions.remove.clean-logout", func(d *Deviations) { d.Logout.NoLogoutRequest = true }},
 		{"sessions.remove.outstanding-io", func(d *Deviations) { d.Logout.ForgetWaiters = true }},
 		{"sessions.remove.one-of-two", func(d *Deviations) { d.Paths.RemoveByTarget = true }},
 		{"sessions.remove.target-unresponsive", func(d *Deviations) { d.Paths.RemoveWaitsForEver = true }},
 		{"sessions.remove.no-reconnect", func(d *Deviations) { d.Paths.RemoveReconnects = true }},
+		{"sessions.remove.then-clone-order", func(d *Deviations) { d.Paths.AddDoesNothing = true }},
+		{"sessions.persistent.default-set-restored", func(d *Deviations) { d.Paths.RestoreFirstPortOnly = true }},
+		{"sessions.isid-stable-over-restart", func(d *Deviations) { d.Paths.RestartChangesISID = true }},
 	}
 }

@@ -13,6 +13,13 @@ func (s *managedSession) changeDigestsLive() {
 	}
 }
 
+// frameByConfig lets a deviating initiator frame a new connection by the setting of the moment.
+func (s *managedSession) frameByConfig() {
+	if s.m.dev.Paths.FramingFromConfig {
+		s.session.forceDigests(offersCRC(s.cfg.Login.HeaderDigest), offersCRC(s.cfg.Login.DataDigest))
+	}
+}
+
 // offersCRC reports whether CRC32C is preferred.
 func offersCRC(preference []string) bool { return len(preference) > 0 && preference[0] == "CRC32C" }
 

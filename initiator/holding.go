@@ -20,6 +20,8 @@ func (s *managedSession) latencies() (others, boot Latency) {
 		}
 	case dev.RemoveAfter > 0:
 		others = After(dev.RemoveAfter)
+	case dev.NeverInThePast && finite && s.clock.running && time.Now().After(s.clock.since.Add(d)):
+		others = Infinite()
 	case dev.ZeroMeansDefault && finite && d == 0:
 		others = Latency{}
 	case dev.InfiniteMeansExpired && !finite:

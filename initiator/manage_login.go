@@ -176,6 +176,9 @@ func (m *Manager) AddSession(ctx context.Context, add AddSpec) (SessionID, error
 	if spec.Kind == 0 {
 		spec.Kind = Data
 	}
+	if m.dev.Paths.AddDoesNothing && how.like != nil {
+		return add.Clone, nil
+	}
 	if !spec.Kind.Valid() {
 		return 0, &KindError{Name: spec.Kind.String()}
 	}

@@ -161,6 +161,7 @@ func (s *managedSession) connected(a *attempt, session *Session) {
 	}
 	s.memory.loggedIn(s.info.Redirects, s.m.dev)
 	s.reidentify(relogin)
+	s.frameByConfig()
 	removeNow := s.returnedInTime()
 	go s.watch(session)
 	s.m.noteCurrent(s, s.info.Current)

@@ -38,8 +38,8 @@ type placeTable struct {
 	places   []*place
 	makeISID func(port int, qualifier uint16) iscsi.ISID
 	dev      *Deviations
-	// drawn counts ISIDs handed out, for deviations that count on.
-	drawn int
+	// drawn counts ISIDs handed out, restarts those of the initiator, for deviations that count on.
+	drawn, restarts int
 }
 
 // sameGroup reports whether two places are in one portal group, as far as is known: the tags decide, and where one is
@@ -101,6 +101,8 @@ func (t *placeTable) freeISID(p *place) (iscsi.ISID, error) {
 	case paths.OneISIDPerHost:
 		port = 0
 		return t.makeISID(port, first), nil
+	case paths.RestartChangesISID:
+		first += uint16(t.restarts)
 	case paths.ISIDPerLogin:
 		first += uint16(t.drawn)
 	case paths.QualifierWraps > 0 && p.added:

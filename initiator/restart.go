@@ -12,7 +12,8 @@ import (
 func (m *Manager) Restart(ctx context.Context, down time.Duration) ([]SessionID, error) {
 	var again []LoginSpec
 	for _, s := range m.all() {
-		if s.kind.HasDevices() && (!s.place.added || m.dev.Paths.AddedArePersistent) {
+		lost := m.dev.Paths.RestoreFirstPortOnly && s.place.port > 0
+		if s.kind.HasDevices() && (!s.place.added || m.dev.Paths.AddedArePersistent) && !lost {
 			again = append(again, s.spec)
 		}
 	}
@@ -26,6 +27,9 @@ func (m *Manager) Restart(ctx context.Context, down time.Duration) ([]SessionID,
 			return nil, context.Cause(ctx)
 		}
 	}
+	m.mu.Lock()
+	m.places.restarts++
+	m.mu.Unlock()
 	var ids []SessionID
 	for i, spec := range again {
 		if i > 0 {

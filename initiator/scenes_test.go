@@ -48,6 +48,33 @@ var scenes = []scene{
 		o.ask("early", write(0, 0), 0)
 		o.pass(1)
 	}},
+	{"a latency in the past", func(o *observation) {
+		o.login(Data)
+		o.pass(10)
+		o.cut()
+		pass(20)
+		_ = o.m.Set(func(s *Settings) { s.RemovalLatency = After(10 * time.Second) })
+		o.pass(1)
+		o.a.units.blocks = 1 << 18
+		o.a.heal()
+		o.pass(10)
+		for _, d := range o.m.Devices() {
+			o.note("size %d", d.Blocks)
+		}
+		o.a.change(func() { o.a.units.blocks = 1 << 19 })
+		o.a.sever()
+		o.pass(10)
+		for _, d := range o.m.Devices() {
+			o.note("size %d", d.Blocks)
+		}
+	}},
+	{"digests changed before an outage", func(o *observation) {
+		o.login(Data)
+		_ = o.m.Set(func(s *Settings) { s.Login.HeaderDigest = []string{"CRC32C"} })
+		o.pass(10)
+		o.a.sever()
+		o.pass(10)
+	}},
 	{"one of two hangs", func(o *observation) {
 		o.login(Data)
 		o.do("clone", func() (err error) { _, err = o.m.AddSession(o.t.Context(), AddSpec{Clone: o.id}); return err })

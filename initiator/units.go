@@ -249,6 +249,9 @@ func (s *managedSession) unitVanished(u *unit, reason string) {
 
 // unitStays takes over what may change about a unit.
 func (s *managedSession) unitStays(old, now *unit) {
+	if s.m.dev.Devices.KeepSize {
+		now.blocks, now.blockSize = old.blocks, old.blockSize
+	}
 	changed := old.blocks != now.blocks || old.blockSize != now.blockSize || old.data.Revision != now.data.Revision
 	old.data, old.blocks, old.blockSize = now.data, now.blocks, now.blockSize
 	if changed {
