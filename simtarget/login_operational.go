@@ -81,6 +81,9 @@ func (l *login) ruled(wants []text.Want) []text.Want {
 
 // digest is the want of a digest key. A digest that is required is offered where the initiator offers none.
 func (l *login) digest(key string, p DigestPolicy) text.Want {
+	if l.dev.Keys.NoDigests {
+		p = DigestNone
+	}
 	switch p {
 	case DigestNone:
 		return text.Want{Key: key, Limit: "None"}

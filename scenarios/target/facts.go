@@ -1,7 +1,7 @@
 package target
 
 import (
-	"strings"
+	"slices"
 
 	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/iscsi/text"
@@ -54,6 +54,21 @@ func learned(front iscsi.Address, a *probe.Abilities) Facts {
 	return f
 }
 
+// moved are the facts of a target whose portal under test has another address now.
+func (f Facts) moved(front iscsi.Address) Facts {
+	f.Portals = slices.Clone(f.Portals)
+	for i := range f.Portals {
+		if f.Portals[i].HostPort() == f.Front.HostPort() {
+			f.Portals[i].Address = front
+		}
+	}
+	if f.Portal.HostPort() == f.Front.HostPort() {
+		f.Portal = front
+	}
+	f.Front = front
+	return f
+}
+
 // profiled are the facts of a simulated array.
 func profiled(p *simtarget.Profile) (Facts, error) {
 	under := underTest(p)
@@ -102,8 +117,5 @@ func underTest(p *simtarget.Profile) simtarget.Target {
 }
 
 func exports(t simtarget.Target, portal string) bool {
-	if len(t.Portals) == 0 {
-		return true
-	}
-	return strings.Contains(" "+strings.Join(t.Portals, " ")+" ", " "+portal+" ")
+	return len(t.Portals) == 0 || slices.Contains(t.Portals, portal)
 }

@@ -11,17 +11,18 @@ import (
 	"github.com/iscsispec/iscsispec/scenarios/probe"
 )
 
-// Login logs in; see probe.Prober.Login. A portal that takes no connection at all before anything was done to it leaves the check
-// unclear, and so does the end of the check's own time.
-func (t *T) Login(l probe.Login) *probe.LoginResult { return t.sane(t.Prober.Login(l)) }
-
-// sane ends the part when a login says nothing about the target.
-func (t *T) sane(r *probe.LoginResult) *probe.LoginResult {
+// Login logs in; see probe.Prober.Login. The end of the check's own time leaves the check unclear. So does a portal that takes no connection
+// before anything was done to it; one that takes none any more has failed the check.
+func (t *T) Login(l probe.Login) *probe.LoginResult {
+	r := t.Prober.Login(l)
+	elsewhere := !l.Portal.IsZero() && l.Portal.HostPort() != t.Options().Portal.HostPort()
 	switch {
 	case r.Outcome == probe.LoginInterrupted:
 		t.Unclear("The check's own time was over during a login.")
 	case r.Outcome == probe.LoginUnreachable && !t.touched:
 		t.Unclear("The portal takes no connection, though nothing was done to it yet: %v.", r)
+	case r.Outcome == probe.LoginUnreachable && !elsewhere:
+		t.Fail(fmt.Sprintf("the target takes no connections any more: %v", r), "a target that goes on serving its portal")
 	}
 	return r
 }

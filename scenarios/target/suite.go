@@ -2,6 +2,7 @@ package target
 
 import (
 	"context"
+	"fmt"
 	"net"
 
 	"github.com/iscsispec/iscsispec/iscsi"
@@ -36,6 +37,9 @@ type Foreign struct {
 	InitiatorName string
 	// Dial opens connections; nil means TCP.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Fresh, where not nil, is called before each check and puts the target on its feet again when an earlier check has felled it. It
+	// returns the URL where the target is now.
+	Fresh func(ctx context.Context) (iscsi.URL, error)
 	// Seed keys what is learned, so that two runs of one seed draw the same ISIDs.
 	Seed uint64
 }
@@ -104,7 +108,15 @@ type foreign struct {
 func (f Foreign) stage(facts Facts) scenarios.Stage {
 	return func(ctx context.Context, env *scenarios.Env, run func(context.Context, *scenarios.Env) scenarios.Outcome) scenarios.Outcome {
 		env.Log = trace.NewLog()
-		env.Peer = &scenarios.Peer{URL: f.URL, Dial: f.Dial, Control: &foreign{facts: facts, initiatorName: f.InitiatorName}}
+		url, now := f.URL, facts
+		if f.Fresh != nil {
+			fresh, err := f.Fresh(ctx)
+			if err != nil {
+				return scenarios.Unclear(fmt.Sprintf("The target cannot be put on its feet again: %v.", err))
+			}
+			url.Portal, now = fresh.Portal, facts.moved(fresh.Portal)
+		}
+		env.Peer = &scenarios.Peer{URL: url, Dial: f.Dial, Control: &foreign{facts: now, initiatorName: f.InitiatorName}}
 		o := run(ctx, env)
 		o.Trace, o.Duration = env.Log.Events(), env.Log.Now()
 		return o
