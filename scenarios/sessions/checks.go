@@ -22,6 +22,9 @@ func Checks() []Check {
 		cacheChecks(),
 		queueChecks(),
 		queueOnceChecks(),
+		queueBoundChecks(),
+		queueOutcomeChecks(),
+		lunsetChecks(),
 		redirectChecks(),
 	)
 }
