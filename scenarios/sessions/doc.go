@@ -38,7 +38,7 @@
 //	States Entered Lost Regained the local sessions' states over time; IDs
 //	Devices                      arrivals and removals in the device stack
 //	Requests MostQueued          the life of requests inside the session manager
-//	Array                        the array's own view
+//	Array Executed Live          the arrays' own view: their sessions, the commands they executed
 //
 // [OpRun.Sessions], [OpRun.SessionRow], [OpRun.Devices] and [OpRun.DevicesOf] read listings. The rest of the trace is in Run.Events.
 //
@@ -47,6 +47,8 @@
 // A [Judge] collects findings: Want, WantOneOf, Equal, Count, Instant, Within, Took, Outcome, Outcomes, None; Lenient for what a row calls a warning, Unclear
 // where the situation did not come about. Every expectation leaves a finding; no finding at all is a failure. Judges have constants of their
 // own and never import a default of the initiator.
+//
+// A run that runs away (an initiator that logs in without a pause) is ended once its trace has 150,000 events; what it left is judged.
 //
 // A run in which a step was late or could not be done, or a planned fault never fired, makes a pass inconclusive. It never hides
 // a failure.
