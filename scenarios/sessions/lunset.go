@@ -13,12 +13,8 @@ import (
 
 // The group device-stack, rows lunset.*: what becomes of devices and requests where the units are others after an outage.
 
-const (
-	// unitSize is that of the units that come in.
-	unitSize = 64 << 20
-	// reportedChanged is REPORTED LUNS DATA HAS CHANGED.
-	reportedChanged = 0x3f0e
-)
+// unitSize is that of the units that come in.
+const unitSize = 64 << 20
 
 // By the rows, counted from the re-login: how long a new unit may take to arrive, and one that is gone to leave.
 const (
@@ -31,8 +27,8 @@ func lunsetChecks() []Check {
 		ID:      "lunset.lun-added-while-down",
 		Accepts: []string{"a device for LUN 2 within 10 s of the re-login, with a unit attention and without, LUNs 0 and 1 undisturbed"},
 		Runs: []Plan{
-			lunAdded("with a unit attention", reportedChanged),
-			lunAdded("without a unit attention", 0),
+			lunAdded("with a unit attention", true),
+			lunAdded("without a unit attention", false),
 		},
 		Judge: judgeLUNAdded,
 		Defects: []Defect{
@@ -78,13 +74,15 @@ func lunsetChecks() []Check {
 	}}
 }
 
-// lunAdded puts in LUN 2 during an outage. An attention other than 0 is what the first commands to the units hear afterwards.
-func lunAdded(name string, attention uint16) Plan {
+// lunAdded puts in LUN 2 during an outage. With an attention, the first command afterwards hears that REPORTED LUNS DATA HAS CHANGED, even if it is REPORT
+// LUNS, which a unit attention spares.
+func lunAdded(name string, attention bool) Plan {
 	steps := slices.Concat(established(), outage(seconds(10)), []Step{
 		{After: "cut", At: seconds(2), Do: ArrayOp{Action: simtarget.Action{LUN: &simtarget.LUNChange{Add: []simtarget.LUN{{Number: 2, Size: unitSize}}}}}},
 	})
-	if attention != 0 {
-		steps = append(steps, nextLogin(simtarget.LoginRule{UnitAttention: attention}))
+	if attention {
+		changed := simtarget.CommandRule{Status: byte(scsi.StatusCheckCondition), Sense: simtarget.SenseCode{Key: 6, Code: 0x3f, Qualifier: 0x0e}}
+		steps = append(steps, Step{Do: ArrayOp{Action: simtarget.Action{Command: &changed}}})
 	}
 	steps = append(steps, healed(seconds(10)), Step{Label: "after", After: "cut", At: seconds(40), Do: ListDevices{}})
 	return Plan{Name: name, Arrays: []Array{{LUNs: []uint32{0, 1}}}, Steps: steps, Until: seconds(60)}
