@@ -17,7 +17,7 @@
 //
 // A [Step] has a Label, a time (At, After, or both), and an op in Do. Async steps go on beside the driver. The ops:
 //
-//	sessions  Login LoginAll AddSession Logout RemoveSession Discover Ping ListSessions ListDevices Set Restart
+//	sessions  Login LoginAll AddSession Logout RemoveSession Discover Ping SendText ListSessions ListDevices Set Restart
 //	commands  Read Write Probe Inquiry ReportLUNs ReadCapacity TestUnitReady SynchronizeCache RawCDB
 //	many      Submit (N requests one by one)  Load (workers for a while)  Poll (one op over and over)  Repeat (steps over and over)
 //	tasks     AbortTask LUNReset

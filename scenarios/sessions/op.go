@@ -56,7 +56,7 @@ func isZero(op Op) bool { return reflect.ValueOf(op).IsZero() }
 func opTypes() []opType {
 	return []opType{
 		opKind[Login](), opKind[LoginAll](), opKind[AddSession](), opKind[Logout](), opKind[RemoveSession](), opKind[Discover](),
-		opKind[Ping](), opKind[ListSessions](), opKind[ListDevices](), opKind[Set](), opKind[Restart](),
+		opKind[Ping](), opKind[SendText](), opKind[ListSessions](), opKind[ListDevices](), opKind[Set](), opKind[Restart](),
 		opKind[Read](), opKind[Write](), opKind[Probe](), opKind[Inquiry](), opKind[ReportLUNs](), opKind[ReadCapacity](),
 		opKind[TestUnitReady](), opKind[SynchronizeCache](), opKind[RawCDB](), opKind[AbortTask](), opKind[LUNReset](),
 		opKind[Submit](), opKind[Load](),

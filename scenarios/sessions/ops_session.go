@@ -93,6 +93,18 @@ func (Ping) OpName() string { return "ping" }
 
 func (o Ping) labels() []string { return []string{o.Session} }
 
+// SendText sends key=value pairs in a Text Request on a session; the answers are rows of its end.
+type SendText struct {
+	Session string `yaml:"session,omitempty"`
+	// Pairs are "Key=Value", in order.
+	Pairs []string `yaml:"pairs"`
+}
+
+// OpName is "send-text".
+func (SendText) OpName() string { return "send-text" }
+
+func (o SendText) labels() []string { return []string{o.Session} }
+
 // ListSessions lists all sessions: one row each, see [SessionRow].
 type ListSessions struct{}
 

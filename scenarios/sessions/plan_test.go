@@ -34,7 +34,7 @@ func everyOp() Plan {
 			{Do: LoginAll{Portals: []string{"A", "10.0.0.2:3260"}}},
 			{Label: "clone", Do: AddSession{Clone: "s"}},
 			{Do: AddSession{Kind: "data", Target: TargetName(1), Portal: "A", Port: 1, Settings: settings}},
-			{Do: RemoveSession{Session: "clone"}}, {Do: Discover{}}, {Do: Ping{Session: "s", Size: 100}}, {Do: ListSessions{}}, {Do: ListDevices{}},
+			{Do: RemoveSession{Session: "clone"}}, {Do: Discover{}}, {Do: Ping{Session: "s", Size: 100}}, {Do: SendText{Pairs: []string{"MaxRecvDataSegmentLength=8192"}}}, {Do: ListSessions{}}, {Do: ListDevices{}},
 			{Do: Set{Settings: Settings{Interval: seconds(1)}, Login: settings}}, {Do: Restart{Down: seconds(3)}},
 			{Label: "w", Async: true, Do: Write{Session: "s", LUN: 5, LBA: 1000, Blocks: 8}}, {Do: Read{LBA: 1}}, {Do: Probe{}},
 			{Do: Inquiry{LUN: 5, VPD: "83", Length: 64}}, {Do: ReportLUNs{Length: 16}}, {Do: ReadCapacity{LUN: 5}}, {Do: TestUnitReady{}},
