@@ -99,6 +99,9 @@ func headline(s scenarios.Summary) (text, mood string) {
 	case s.Unexpected == 0 && s.Known > 0:
 		return fmt.Sprintf("No news in %s, %d known", count(s.Total, "check"), s.Known), ""
 	case s.Unexpected == 0 && s.Pass == s.Total:
+		if s.Total == 1 {
+			return "The one check passed", ""
+		}
 		return fmt.Sprintf("All %s passed", count(s.Total, "check")), ""
 	case s.Unexpected == 0:
 		return fmt.Sprintf("Nothing failed in %s", count(s.Total, "check")), ""
