@@ -89,7 +89,7 @@ func (p *program) checkTarget(cmd *cobra.Command, o *targetOptions, args []strin
 	if err != nil {
 		return err
 	}
-	return p.checkForeign(cmd, o, u)
+	return p.checkForeign(cmd, o, target.Foreign{URL: u})
 }
 
 // checkGotgt runs the suite against a gotgt child, whose disk nobody misses.
@@ -98,11 +98,12 @@ func (p *program) checkGotgt(cmd *cobra.Command, o *targetOptions) error {
 	if err != nil {
 		return &statusError{exitDefect, fmt.Errorf("finding the own executable: %w", err)}
 	}
-	child, err := gotgt.Start(cmd.Context(), self, gotgtSize)
+	kept, err := gotgt.Keep(cmd.Context(), self, gotgtSize)
 	if err != nil {
 		return unreachable("%w", err)
 	}
-	defer child.Stop()
+	defer kept.Stop()
+	child := kept.Child()
 	if !child.LoopbackOnly {
 		fmt.Fprintln(cmd.ErrOrStderr(), "iscsispec: warning: the gotgt child can be reached from other machines while it runs")
 	}
@@ -113,19 +114,20 @@ func (p *program) checkGotgt(cmd *cobra.Command, o *targetOptions) error {
 	if !cmd.Flags().Changed("allow") {
 		o.allow = scenarios.Disruptive.String()
 	}
-	return p.checkForeign(cmd, o, u)
+	return p.checkForeign(cmd, o, target.Foreign{URL: u, Fresh: kept.Fresh})
 }
 
 // checkForeign finds out what a target can do, and judges it.
-func (p *program) checkForeign(cmd *cobra.Command, o *targetOptions, u iscsi.URL) error {
+func (p *program) checkForeign(cmd *cobra.Command, o *targetOptions, f target.Foreign) error {
+	f.InitiatorName, f.Seed = o.initiator, o.seed
 	ctx, cancel := context.WithTimeout(cmd.Context(), learnLimit)
 	defer cancel()
-	suite, abilities, err := target.Against(ctx, target.Foreign{URL: u, InitiatorName: o.initiator, Seed: o.seed})
+	suite, abilities, err := target.Against(ctx, f)
 	switch {
 	case cmd.Context().Err() != nil:
 		return leave(exitInterrupted)
 	case err != nil:
-		return unreachable("%s cannot be judged: %w", u, err)
+		return unreachable("%s cannot be judged: %w", f.URL, err)
 	}
 	if !o.quiet {
 		fmt.Fprintf(cmd.OutOrStdout(), "target %s, unit %s\n", abilities.Target, strings.TrimSpace(abilities.Identity))
