@@ -141,7 +141,12 @@ func (s *session) sendStatus(c *connection, k *task, r residual, pieces int) {
 		p.Data = pdu.SenseSegment(d.Sense)
 	}
 	s.uncount(k)
-	s.send(c, &p)
+	var out outgoing
+	p.EncodeBHS(&out.bhs)
+	out.data = p.Data
+	s.number(c, &out.bhs)
+	c.statSN++
+	c.deliver(out)
 }
 
 // statusAlone is where a deviation puts CHECK CONDITION into a Data-In PDU.

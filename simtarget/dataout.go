@@ -142,7 +142,10 @@ func (s *session) solicit(c *connection, k *task) {
 			p.R2TSN = s.faults.r2tSN
 			s.faults.r2tSN++
 		}
-		s.sendUnnumbered(c, &p)
+		var out outgoing // encoded here and not by sendUnnumbered, which would take memory for the PDU
+		p.EncodeBHS(&out.bhs)
+		s.number(c, &out.bhs)
+		c.deliver(out)
 		t.r2ts = append(t.r2ts, r)
 		t.r2tSN++
 		t.asked += n

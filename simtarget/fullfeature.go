@@ -15,11 +15,10 @@ func (c *connection) serve() {
 	for !c.deaf.Load() {
 		c.out.waitForRoom()
 		ahs, err := c.reader.ReadHeader(&h)
-		var tooLong *pdu.LengthError
 		switch {
 		case c.deaf.Load():
 			return
-		case errors.As(err, &tooLong):
+		case err != nil && tooLong(err):
 			c.session.rejected(c, &h, pdu.RejectInvalidPDUField)
 			continue
 		case err != nil:
@@ -32,13 +31,23 @@ func (c *connection) serve() {
 			continue
 		}
 		data, err := c.readData(h.DataSegmentLength())
-		var digest *pdu.DigestError
-		if err != nil && !errors.As(err, &digest) {
+		if err != nil && !badDigest(err) {
 			c.streamFailed(err)
 			return
 		}
-		c.session.arrived(c, &h, ahs, data, digest != nil)
+		c.session.arrived(c, &h, ahs, data, err != nil)
 	}
+}
+
+// tooLong reports whether a segment exceeds what the array takes: the stream is in step all the same.
+func tooLong(err error) bool {
+	var e *pdu.LengthError
+	return errors.As(err, &e)
+}
+
+func badDigest(err error) bool {
+	var e *pdu.DigestError
+	return errors.As(err, &e)
 }
 
 // earlyBytesTime is how long the deviation DropEarlyBytes is not ready.
@@ -47,8 +56,7 @@ const earlyBytesTime = 100 * time.Millisecond
 // streamFailed ends a connection whose stream has ended or cannot be trusted any more. A header digest error ends it too: no length of the
 // PDU is certain (RFC 7143, Section 7.8).
 func (c *connection) streamFailed(err error) {
-	var digest *pdu.DigestError
-	if errors.As(err, &digest) {
+	if badDigest(err) {
 		c.end(EndFIN)
 	}
 }
@@ -151,12 +159,10 @@ func (s *session) numbered(c *connection, h *pdu.BHS, ahs, data []byte, damaged 
 	if !s.accept(c, &r, damaged) {
 		return
 	}
-	if s.order.exp != r.cmdSN() {
-		kept := request{bhs: *h, data: append([]byte(nil), data...), task: r.task}
-		s.order.take(&kept)
+	if !s.order.isNext(r.cmdSN()) {
+		s.order.keep(&request{bhs: *h, data: append([]byte(nil), data...), task: r.task})
 		return
 	}
-	s.order.take(&r)
 	s.countTwice()
 	s.execute(c, &r)
 	for !s.closed {

@@ -274,6 +274,9 @@ func (l *login) end(err error) bool {
 	if !errors.As(err, &no) {
 		no = &refusal{status: iscsi.StatusTargetError, reason: err.Error()}
 	}
+	if !l.c.pause(l.array.loginPolicy().Delay) {
+		return false
+	}
 	p := pdu.LoginResponse{CSG: l.stage, ISID: l.isid, TSIH: l.tsih, ITT: l.itt, Data: no.keys.Append(nil)}
 	p.SetStatus(uint16(no.status))
 	if l.dev.Login.UndefinedStatusClass && no.status.Class() != iscsi.ClassRedirection {

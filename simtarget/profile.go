@@ -145,7 +145,8 @@ type RedirectPolicy struct {
 	To []string `yaml:"to,omitempty"`
 	// Pick chooses among the destinations; empty means round-robin.
 	Pick Pick `yaml:"pick,omitempty"`
-	// KeepFirst lets an initiator's first session to a target stay at the portal where it came; only further ones are redirected.
+	// KeepFirst lets a portal keep the session of an initiator that has no other session with the target there; only further ones are
+	// redirected.
 	KeepFirst bool `yaml:"keep_first,omitempty"`
 	// AfterAuthentication redirects when the security stage is over instead of in the first response.
 	AfterAuthentication bool `yaml:"after_authentication,omitempty"`

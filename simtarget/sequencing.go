@@ -34,6 +34,9 @@ type ordering struct {
 	told  int    // a deviation: how often the numbers were told
 }
 
+// openMax bounds the open commands of a session whose window a scenario has set.
+const openMax = 4096
+
 func newOrdering(cmdSN uint32, window, fixed int) ordering {
 	o := ordering{exp: cmdSN, window: window, fixed: fixed, waiting: map[uint32]*request{}}
 	o.top = cmdSN - 1
@@ -44,7 +47,7 @@ func newOrdering(cmdSN uint32, window, fixed int) ordering {
 func (o *ordering) advertise(a *Array) (exp, top uint32) {
 	want := o.exp - 1
 	if o.fixed >= 0 {
-		want += uint32(o.fixed)
+		want += uint32(max(0, min(o.fixed, openMax-o.open)))
 	} else {
 		want += uint32(max(0, o.window-o.open))
 	}
@@ -65,15 +68,17 @@ func (o *ordering) admits(a *Array, cmdSN uint32) bool {
 	return !a.dev.Sequencing.DropLastInWindow || cmdSN != o.top
 }
 
-// take accepts a request. It reports whether it is the next one; if not, the request is kept until it is.
-func (o *ordering) take(r *request) bool {
-	if r.cmdSN() == o.exp {
-		o.exp++
-		return true
+// isNext reports whether an admitted request is the next one, and counts it as received if so.
+func (o *ordering) isNext(cmdSN uint32) bool {
+	if cmdSN != o.exp {
+		return false
 	}
-	o.waiting[r.cmdSN()] = r
-	return false
+	o.exp++
+	return true
 }
+
+// keep takes an admitted request until it is the next one.
+func (o *ordering) keep(r *request) { o.waiting[r.cmdSN()] = r }
 
 // next hands out the request that has become the next one, or nil.
 func (o *ordering) next() *request {

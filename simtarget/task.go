@@ -37,7 +37,6 @@ type task struct {
 	transfer transfer
 	rule     *CommandRule // what a scenario has in mind for the command
 	buffer   *buffer      // memory of device.Buffer
-	withheld []outgoing   // responses that a rule holds
 	awaits   []*reset     // task management that is answered when the task is gone
 }
 
@@ -105,10 +104,6 @@ func (k *task) release(a *Array) {
 	k.transfer.release(a)
 	k.buffer.release()
 	k.buffer = nil
-	for i := range k.withheld {
-		k.withheld[i].buffer.release()
-	}
-	k.withheld = nil
 }
 
 // count counts the tasks that are not finished.

@@ -47,7 +47,8 @@ func (s *session) textRequest(c *connection, r *request) {
 		s.send(c, &pdu.TextResponse{ITT: x.itt, TTT: x.ttt})
 		return
 	}
-	s.later(func() { s.textAnswer(c, r.bhs, pairs, p.Final) })
+	h, final := r.bhs, p.Final
+	s.later(func() { s.textAnswer(c, h, pairs, final) })
 }
 
 // textBytesMax bounds the text of one exchange.

@@ -45,6 +45,7 @@ type wire struct {
 	arena  []byte
 	pieces []piece
 	bufs   net.Buffers
+	rest   net.Buffers
 	joined []byte
 }
 
@@ -106,8 +107,8 @@ func (w *wire) writeTo(conn net.Conn) error {
 		for _, p := range w.pieces {
 			w.bufs = append(w.bufs, w.bytes(p))
 		}
-		rest := w.bufs // WriteTo consumes what it is called on
-		_, err := rest.WriteTo(tcp)
+		w.rest = w.bufs // WriteTo consumes what it is called on
+		_, err := w.rest.WriteTo(tcp)
 		clear(w.bufs[:cap(w.bufs)])
 		return err
 	}
@@ -125,6 +126,8 @@ func (w *wire) writeTo(conn net.Conn) error {
 	return err
 }
 
+var noPad [3]byte
+
 func (p *outgoing) headerDigest() uint32 {
 	sum := crc32.Update(0, castagnoli, p.bhs[:])
 	if p.faults.wrongHeaderDigest || p.faults.rawHeaderDigest {
@@ -136,8 +139,7 @@ func (p *outgoing) headerDigest() uint32 {
 func (p *outgoing) dataDigest() uint32 {
 	sum := crc32.Update(0, castagnoli, p.data)
 	if !p.faults.padNotCovered {
-		var zeros [3]byte
-		sum = crc32.Update(sum, castagnoli, zeros[:-len(p.data)&3])
+		sum = crc32.Update(sum, castagnoli, noPad[:-len(p.data)&3])
 	}
 	if p.faults.wrongDataDigest {
 		sum = ^sum
