@@ -65,6 +65,14 @@ func (t *T) Dropped(c *probe.Conn, after string) {
 	}
 }
 
+// Handle returns the TSIH of a session, and ends the part as a skip where the target gave none: with TSIH 0 a login asks for another session.
+func (t *T) Handle(c *probe.Conn) uint16 {
+	if c.Session.TSIH == 0 {
+		t.Skip("The target gives its sessions the TSIH 0, so no login can name them.")
+	}
+	return c.Session.TSIH
+}
+
 // Leave logs out of the session and closes the connection, for targets that bear few sessions.
 func (t *T) Leave(c *probe.Conn) {
 	// How a session ends is the matter of other checks.

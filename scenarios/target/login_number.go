@@ -27,15 +27,7 @@ func loginNumberChecks() []Check {
 }
 
 func statSNFromFirstResponse(t *T) {
-	w := t.Connect().Walk(probe.Login{})
-	a := t.Security(w, pdu.StageOperational)
-	if !a.FullFeature() {
-		a = t.Accepted(w.Exchange(probe.Step{CSG: pdu.StageOperational, Keys: NoDigests()}))
-	}
-	if !a.FullFeature() {
-		t.Finish(w, pdu.StageOperational, Answers(w))
-	}
-	c := w.Conn
+	c := t.LongLogin()
 	for _, command := range []probe.Command{{CDB: scsi.Inquiry(96), Read: 96}, probe.TestUnitReady(), {CDB: scsi.ReadCapacity10(), Read: 8}} {
 		t.answered(c.Execute(command))
 	}

@@ -77,12 +77,17 @@ func onlyDefinedStatus(t *T) {
 	unknown := uint16(0xbeef)
 	for _, l := range []probe.Login{{}, {TargetName: absentTarget}, {TSIH: &unknown}, {Omit: []string{"InitiatorName"}}, {Omit: []string{"TargetName"}},
 		{VersionMax: 9, VersionMin: 9}} {
-		if r := t.Login(l); r.Granted() {
+		// A target that falls over one of these logins has answered the others.
+		r := t.Prober.Login(l)
+		if r.Granted() {
 			t.Leave(r.Conn)
 		} else if r.Conn != nil {
 			// The target may have closed first.
 			_ = r.Conn.Close()
 		}
+	}
+	if len(t.Logins()) == 0 {
+		t.Skip("No Login Response came.")
 	}
 	for _, turn := range t.Logins() {
 		status, details := iscsi.Status(turn.Response.Status()), map[byte]byte{0: 0, 1: 2, 2: 0x0b, 3: 2}

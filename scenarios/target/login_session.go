@@ -34,7 +34,7 @@ func loginSessionChecks() []Check {
 		})},
 		{ID: "login.tsih.existing-with-other-isid-refused", Run: bothStarts(func(t *T, security bool) {
 			a := t.Open(probe.Login{})
-			tsih, cid := a.Session.TSIH, uint16(2)
+			tsih, cid := t.Handle(a), uint16(2)
 			t.Refused(t.Login(probe.Login{TSIH: &tsih, CID: &cid, Security: security}), Refusal{With: noSession})
 			t.Survives(a, "the session whose TSIH was used")
 		})},
@@ -66,13 +66,7 @@ func bothStarts(f func(t *T, security bool)) func(t *T) {
 }
 
 func zeroBeforeFinal(t *T) {
-	w := t.Connect().Walk(probe.Login{})
-	if a := t.Security(w, pdu.StageOperational); !a.FullFeature() {
-		a = t.Accepted(w.Exchange(probe.Step{CSG: pdu.StageOperational, Keys: NoDigests()}))
-		if !a.FullFeature() {
-			t.Finish(w, pdu.StageOperational, Answers(w))
-		}
-	}
+	t.LongLogin()
 	for i, turn := range Successful(t.Logins()) {
 		p := turn.Response
 		if final := p.Transit && p.NSG == pdu.StageFullFeature; !final && p.TSIH != 0 {
@@ -83,7 +77,7 @@ func zeroBeforeFinal(t *T) {
 
 func staleTSIH(t *T, security bool) {
 	c := t.Open(probe.Login{})
-	isid, tsih := c.Session.ISID, c.Session.TSIH
+	isid, tsih := c.Session.ISID, t.Handle(c)
 	if response, e := c.Logout(pdu.LogoutCloseSession, c.CID); response == nil || response.Response != pdu.LogoutSuccess {
 		t.Skip("The session cannot be logged out: %v.", e)
 	}

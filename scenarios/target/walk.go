@@ -69,6 +69,27 @@ func (t *T) Finish(w *probe.Walk, stage pdu.Stage, keys text.Pairs) *probe.Conn 
 	return nil
 }
 
+// LongLogin logs in through both stages, with a request in the second one that does not ask for the transition: three exchanges or more. Where
+// a target does not bear that request, which is the matter of login.response.t-only-when-requested, it does without.
+func (t *T) LongLogin() *probe.Conn {
+	w := t.Connect().Walk(probe.Login{})
+	if a := t.Security(w, pdu.StageOperational); a.FullFeature() {
+		return w.Conn
+	}
+	a := w.Exchange(probe.Step{CSG: pdu.StageOperational, Keys: NoDigests()})
+	switch {
+	case a.FullFeature():
+		return w.Conn
+	case a.OK():
+		return t.Finish(w, pdu.StageOperational, Answers(w))
+	}
+	w = t.Connect().Walk(probe.Login{})
+	if a := t.Security(w, pdu.StageOperational); a.FullFeature() {
+		return w.Conn
+	}
+	return t.Finish(w, pdu.StageOperational, NoDigests())
+}
+
 // Answers are what std-login answers to the keys that the target has proposed and that have no answer yet: the target's own values.
 func Answers(w *probe.Walk) text.Pairs {
 	var answers text.Pairs

@@ -1,0 +1,8 @@
+package target
+
+import "slices"
+
+// fullFeatureChecks are those of full feature phase and of sessions.
+func fullFeatureChecks() []Check {
+	return slices.Concat(sequencingChecks(), responseChecks())
+}
