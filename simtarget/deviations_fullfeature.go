@@ -10,7 +10,7 @@ type SequencingDeviations struct {
 	DoubleExpCmdSN bool
 	// ImmediateAdvances raises ExpCmdSN for immediate NOP-Outs.
 	ImmediateAdvances bool
-	// DropLastInWindow ignores the command with CmdSN = MaxCmdSN.
+	// DropLastInWindow ignores the command with CmdSN = MaxCmdSN, also when the window has moved on since MaxCmdSN was told at first.
 	DropLastInWindow bool
 	// UncountedTaskManagement sends Task Management Responses without taking a StatSN.
 	UncountedTaskManagement bool

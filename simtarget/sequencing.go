@@ -32,6 +32,7 @@ type ordering struct {
 
 	shift uint32 // a deviation: ExpCmdSN is told too high by this much
 	told  int    // a deviation: how often the numbers were told
+	first uint32 // a deviation: the MaxCmdSN that was told first
 }
 
 // openMax bounds the open commands of a session whose window a scenario has set.
@@ -52,7 +53,9 @@ func (o *ordering) advertise(a *Array) (exp, top uint32) {
 		want += uint32(max(0, o.window-o.open))
 	}
 	o.top = iscsi.SNMax(o.top, want)
-	o.told++
+	if o.told++; o.told == 1 {
+		o.first = o.top
+	}
 	if a.dev.Sequencing.InvertedWindow && o.told%4 == 0 {
 		return o.exp, o.exp - 2
 	}
@@ -65,7 +68,7 @@ func (o *ordering) admits(a *Array, cmdSN uint32) bool {
 	if o.waiting[cmdSN] != nil || !iscsi.SNLessEq(o.exp, cmdSN) || !iscsi.SNLessEq(cmdSN, o.top) {
 		return false
 	}
-	return !a.dev.Sequencing.DropLastInWindow || cmdSN != o.top
+	return !a.dev.Sequencing.DropLastInWindow || cmdSN != o.top && cmdSN != o.first
 }
 
 // isNext reports whether an admitted request is the next one, and counts it as received if so.
