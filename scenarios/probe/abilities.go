@@ -33,8 +33,9 @@ type Abilities struct {
 	// WriteProtected is what MODE SENSE says.
 	WriteProtected bool
 
-	// Discovery tells that SendTargets=All worked; Targets is what it listed.
-	Discovery bool
+	// Discovery tells that SendTargets=All worked; Targets is what it listed. DiscoveryAuth tells that it took the credentials.
+	Discovery     bool
+	DiscoveryAuth bool
 	Targets   []Record
 	// TextNegotiation tells that an unknown key was answered NotUnderstood in a login.
 	TextNegotiation bool
@@ -190,6 +191,7 @@ func (p *Prober) learnDiscovery(a *Abilities) {
 	if r.AuthRequired() && !p.opts.CHAP.IsZero() {
 		p.drop(r)
 		r = p.Login(Login{Discovery: true})
+		a.DiscoveryAuth = r.Granted()
 	}
 	defer p.drop(r)
 	if !r.Granted() {

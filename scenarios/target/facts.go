@@ -27,6 +27,8 @@ type Facts struct {
 	ReadOnly bool
 	// AuthRequired tells that a login without credentials is refused.
 	AuthRequired bool
+	// OpenDiscovery tells that Discovery sessions are granted without credentials, as some targets do that ask for them elsewhere.
+	OpenDiscovery bool
 	// Agreed are the results of a login that offers as much as the keys allow; the defaults where that is not known.
 	Agreed text.Params
 }
@@ -44,7 +46,7 @@ func (f *Facts) Other(lun uint64) (uint64, bool) {
 // learned are the facts of a foreign target.
 func learned(front iscsi.Address, a *probe.Abilities) Facts {
 	f := Facts{Front: front, Portal: front, Portals: a.Portals(), LUNs: a.LUNs, Unit: a.Unit, ReadOnly: a.WriteProtected,
-		AuthRequired: a.AuthRequired, Agreed: a.Agreed}
+		AuthRequired: a.AuthRequired, OpenDiscovery: a.Discovery && !a.DiscoveryAuth, Agreed: a.Agreed}
 	if a.Redirect != nil {
 		f.Portal = a.Redirect.Address
 	}
@@ -72,7 +74,8 @@ func (f Facts) moved(front iscsi.Address) Facts {
 // profiled are the facts of a simulated array.
 func profiled(p *simtarget.Profile) (Facts, error) {
 	under := underTest(p)
-	f := Facts{Agreed: text.DefaultParams(), AuthRequired: len(p.Login.CHAP.Users) > 0 && !p.Login.CHAP.Optional}
+	f := Facts{Agreed: text.DefaultParams(), AuthRequired: len(p.Login.CHAP.Users) > 0 && !p.Login.CHAP.Optional,
+		OpenDiscovery: len(p.Login.CHAP.Users) == 0 || p.Login.CHAP.OpenDiscovery}
 	for _, portal := range p.Portals {
 		shown := portal.Address
 		if portal.Advertised != "" {

@@ -14,6 +14,9 @@ import (
 // Login logs in; see probe.Prober.Login. The end of the check's own time leaves the check unclear. So does a portal that takes no connection
 // before anything was done to it; one that takes none any more has failed the check.
 func (t *T) Login(l probe.Login) *probe.LoginResult {
+	if l.Discovery && t.Facts.OpenDiscovery {
+		l.Auth = probe.AuthNone
+	}
 	r := t.Prober.Login(l)
 	elsewhere := !l.Portal.IsZero() && l.Portal.HostPort() != t.Options().Portal.HostPort()
 	switch {
