@@ -1,11 +1,12 @@
 package simtarget
 
 import (
+	"sync"
+
 	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
 	"github.com/iscsispec/iscsispec/scsi"
 	"github.com/iscsispec/iscsispec/simtarget/disk"
-	"sync"
 )
 
 // This file is the memory of deviations: what a faulty array knows that a sound one has forgotten. Without deviations nothing here holds

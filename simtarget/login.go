@@ -133,10 +133,10 @@ func (l *login) connected() bool {
 	}
 	switch {
 	case rule.Drop != "":
-		l.c.end(rule.Drop)
+		l.end(&vanished{how: rule.Drop, reason: "a rule wants it"})
 		return false
 	case rule.Silence:
-		l.c.end(EndSilent)
+		l.end(&vanished{how: EndSilent, reason: "a rule wants silence"})
 		return false
 	}
 	return true
