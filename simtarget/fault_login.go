@@ -2,10 +2,11 @@ package simtarget
 
 import (
 	"fmt"
+	"time"
+
 	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
 	"github.com/iscsispec/iscsispec/iscsi/text"
-	"time"
 )
 
 // This file is what faulty arrays do in the login phase.
