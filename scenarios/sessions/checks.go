@@ -26,5 +26,6 @@ func Checks() []Check {
 		queueOutcomeChecks(),
 		lunsetChecks(),
 		redirectChecks(),
+		sessionsDefaultChecks(),
 	)
 }

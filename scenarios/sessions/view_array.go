@@ -77,3 +77,38 @@ func (r *Run) Live(t time.Duration) int {
 	}
 	return live
 }
+
+// ArraySession is one session by the account of the array that has it.
+type ArraySession struct {
+	// Node is the array, Number its own number of the session.
+	Node   string
+	Number uint64
+	// Opened and Closed are its instants; Closed is -1 while it stands. Reason is why it was closed.
+	Opened, Closed time.Duration
+	Reason         string
+	// Initiator and Target are iSCSI names; ISID is 12 hexadecimal digits, TSIH a number; Kind is Normal or Discovery.
+	Initiator, Target, ISID, Kind string
+	TSIH                          uint16
+	// Remote is the initiator's end of the connection, Portal the address at which it logged in.
+	Remote, Portal string
+	Event          trace.Event
+}
+
+// ArraySessions gives the sessions that arrays opened, in order.
+func (r *Run) ArraySessions() []ArraySession {
+	var found []ArraySession
+	for _, e := range r.Array("session-opened", "session-closed") {
+		if e.State == "session-closed" {
+			for i := range found {
+				if s := &found[i]; s.Node == e.Node && s.Number == e.Session {
+					s.Closed, s.Reason = e.At, e.Reason
+				}
+			}
+			continue
+		}
+		tsih, _ := strconv.ParseUint(attr(e, "tsih"), 0, 16)
+		found = append(found, ArraySession{Node: e.Node, Number: e.Session, Opened: e.At, Closed: -1, Initiator: attr(e, "initiator"),
+			Target: attr(e, "target"), ISID: attr(e, "isid"), Kind: attr(e, "kind"), TSIH: uint16(tsih), Remote: e.From, Portal: e.To, Event: e})
+	}
+	return found
+}
