@@ -36,7 +36,7 @@ type Abilities struct {
 	// Discovery tells that SendTargets=All worked; Targets is what it listed. DiscoveryAuth tells that it took the credentials.
 	Discovery     bool
 	DiscoveryAuth bool
-	Targets   []Record
+	Targets       []Record
 	// TextNegotiation tells that an unknown key was answered NotUnderstood in a login.
 	TextNegotiation bool
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/iscsi/chap"
@@ -40,6 +41,9 @@ type Foreign struct {
 	// Fresh, where not nil, is called before each check and puts the target on its feet again when an earlier check has felled it. It
 	// returns the URL where the target is now.
 	Fresh func(ctx context.Context) (iscsi.URL, error)
+	// QuietTime, CloseTimeout and AnswerTimeout are how long the checks wait for nothing, for a drop and for an answer; 0 means what
+	// probe.Options says. Shorter ones are for targets that are known to be quick.
+	QuietTime, CloseTimeout, AnswerTimeout time.Duration
 	// Seed keys what is learned, so that two runs of one seed draw the same ISIDs.
 	Seed uint64
 }
@@ -100,8 +104,8 @@ func optionsFor(u iscsi.URL) probe.Options {
 
 // foreign is the Peer.Control of a target on the network.
 type foreign struct {
-	facts         Facts
-	initiatorName string
+	facts Facts
+	asked Foreign
 }
 
 // stage puts a log before each check; the target is there already.
@@ -116,7 +120,7 @@ func (f Foreign) stage(facts Facts) scenarios.Stage {
 			}
 			url.Portal, now = fresh.Portal, facts.moved(fresh.Portal)
 		}
-		env.Peer = &scenarios.Peer{URL: url, Dial: f.Dial, Control: &foreign{facts: now, initiatorName: f.InitiatorName}}
+		env.Peer = &scenarios.Peer{URL: url, Dial: f.Dial, Control: &foreign{facts: now, asked: f}}
 		o := run(ctx, env)
 		o.Trace, o.Duration = env.Log.Events(), env.Log.Now()
 		return o

@@ -37,7 +37,8 @@ func (c Check) run(ctx context.Context, env *scenarios.Env) scenarios.Outcome {
 	case *simulation:
 		t.Facts, opts.Tapped = peer.facts, true
 	case *foreign:
-		t.Facts, opts.InitiatorName = peer.facts, peer.initiatorName
+		t.Facts, opts.InitiatorName = peer.facts, peer.asked.InitiatorName
+		opts.QuietTime, opts.CloseTimeout, opts.AnswerTimeout = peer.asked.QuietTime, peer.asked.CloseTimeout, peer.asked.AnswerTimeout
 	}
 	opts.Portal, opts.Unit = t.Facts.Portal, t.Facts.Unit
 	opts.Dialer, opts.Log, opts.Seed, opts.Name = probe.DialFunc(t.dial), env.Log, env.Seed, env.Check.ID

@@ -1,0 +1,45 @@
+package gotgt
+
+import (
+	"testing"
+	"time"
+
+	"github.com/iscsispec/iscsispec/scenarios"
+	"github.com/iscsispec/iscsispec/scenarios/target"
+)
+
+// What the suite finds in gotgt is known.
+func TestTargetSuiteAgainstGotgt(t *testing.T) {
+	kept, err := Keep(t.Context(), executable(t), 16<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(kept.Stop)
+	url, err := kept.Fresh(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	suite, _, err := target.Against(t.Context(), target.Foreign{URL: url, Fresh: kept.Fresh, Seed: 1,
+		QuietTime: time.Second, CloseTimeout: 2 * time.Second, AnswerTimeout: 2 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	registry, err := scenarios.NewRegistry(scenarios.LoadCatalogue(), suite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	baseline, err := scenarios.LoadBaseline("../../../baselines/gotgt.yaml", registry, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	runner := &scenarios.Runner{T: t, Seed: 1, Allow: scenarios.Disruptive, Baseline: baseline}
+	results, err := runner.Run(t.Context(), registry.Entries())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range results {
+		if !r.Expected() {
+			t.Errorf("%s: %v %s: %s; got: %s", r.ID, r.Verdict, r.Standing, r.Reason, r.Actual)
+		}
+	}
+}
