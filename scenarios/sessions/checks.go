@@ -27,5 +27,6 @@ func Checks() []Check {
 		lunsetChecks(),
 		redirectChecks(),
 		sessionsDefaultChecks(),
+		sessionsAddChecks(),
 	)
 }

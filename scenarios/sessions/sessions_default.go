@@ -175,7 +175,9 @@ func judgeListAll(j *Judge, runs []*Run) {
 	rows, seen := r.Op("list").Sessions(), standing(r, r.At("list"))
 	j.Count("sessions listed", len(rows), 5, 5, r.Op("list").Evidence()...)
 	j.Count("sessions by the target's account", len(seen), 5, 5)
-	view := func(isid string, tsih uint16, portal string) string { return fmt.Sprintf("ISID %s TSIH 0x%04x at %s", isid, tsih, portal) }
+	view := func(isid string, tsih uint16, portal string) string {
+		return fmt.Sprintf("ISID %s TSIH 0x%04x at %s", isid, tsih, portal)
+	}
 	var listed, known []string
 	for _, row := range rows {
 		listed = append(listed, view(row.ISID, row.TSIH, row.Current))
