@@ -143,9 +143,9 @@ func judgeRenegotiated(j *Judge, runs []*Run) {
 	if !j.Count("logins after the loss", len(again), 1, 1, DialEvents(again)...) {
 		return
 	}
-	for key, want := range map[string]string{"ImmediateData": "No", "MaxBurstLength": "16384"} {
-		if got, _ := answered(again[0], key); got != want {
-			j.Unclear(key+" agreed at the re-login", "it is "+got, again[0].Event)
+	for _, want := range []struct{ key, value string }{{"ImmediateData", "No"}, {"MaxBurstLength", "16384"}} {
+		if got, _ := answered(again[0], want.key); got != want.value {
+			j.Unclear(want.key+" agreed at the re-login", "it is "+got, again[0].Event)
 			return
 		}
 	}
