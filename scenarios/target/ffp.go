@@ -4,5 +4,7 @@ import "slices"
 
 // fullFeatureChecks are those of full feature phase and of sessions.
 func fullFeatureChecks() []Check {
-	return slices.Concat(sequencingChecks(), responseChecks())
+	return slices.Concat(
+		sequencingChecks(), responseChecks(), dataInChecks(), dataOutChecks(), taskManagementChecks(), logoutChecks(), pingChecks(), rejectChecks(),
+	)
 }

@@ -1,0 +1,122 @@
+package target
+
+import (
+	"fmt"
+
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
+	"github.com/iscsispec/iscsispec/scenarios"
+	"github.com/iscsispec/iscsispec/scenarios/probe"
+	"github.com/iscsispec/iscsispec/simtarget"
+)
+
+// logoutChecks are those of the group logout.
+func logoutChecks() []Check {
+	return []Check{
+		{ID: "logout.close-session.response-and-close", Run: func(t *T) {
+			for _, foreign := range []bool{false, true} {
+				t.Part(map[bool]string{false: "the own CID", true: "CID 0x5555"}[foreign], func() {
+					c := t.Granted(t.Login(probe.Login{}))
+					cid := c.CID
+					if foreign {
+						cid = 0x5555
+					}
+					t.loggedOut(c, pdu.LogoutCloseSession, cid)
+					t.closes(c)
+				})
+			}
+		}},
+		{ID: "logout.close-connection.single", Run: logoutConnection},
+		{ID: "logout.cid.unknown-refused", Run: logoutUnknownCID},
+		{ID: "logout.pending-commands.terminated-silently", Risk: scenarios.Writes, Run: logoutWithPending},
+		{ID: "logout.after-response.no-more-traffic", Run: trafficAfterLogout},
+		{ID: "logout.pending-async.logout-honoured", Run: logoutAskedFor},
+	}
+}
+
+// loggedOut logs out and ends the part unless the answer is a proper Logout Response with response 0.
+func (t *T) loggedOut(c *probe.Conn, reason pdu.LogoutReason, cid uint16) {
+	response, e := c.Logout(reason, cid)
+	if response == nil || response.Response != pdu.LogoutSuccess {
+		t.Fail(e, "a Logout Response with response 0")
+	}
+	if h := &e.Frame.BHS; h.TotalAHSLength() != 0 || h.DataSegmentLength() != 0 {
+		t.Fail(fmt.Sprintf("%v with %d bytes of AHS and %d of data", e, h.TotalAHSLength(), h.DataSegmentLength()), "no AHS and no data")
+	}
+}
+
+// closes judges the end of a connection that was logged out: that it stays open while this side does too is a warning.
+func (t *T) closes(c *probe.Conn) {
+	switch d := c.AwaitDrop(); {
+	case d.Dropped:
+	case d.Event.Kind == probe.TimedOut:
+		t.Warn("The target leaves the close to the initiator.", d, "the target closes the connection")
+	default:
+		t.Fail(d, "the target closes the connection")
+	}
+}
+
+func logoutConnection(t *T) {
+	c := t.Granted(t.Login(probe.Login{}))
+	t.loggedOut(c, pdu.LogoutCloseConnection, c.CID)
+	t.Dropped(c, "after the logout of the only connection")
+	r := t.Login(probe.Login{ISID: &c.Session.ISID})
+	t.Survives(t.Granted(r), "a new session with the same ISID")
+}
+
+func logoutUnknownCID(t *T) {
+	c := t.Open(probe.Login{})
+	task := c.Start(t.Read(c, 0, t.room(c, 0, 64<<10)))
+	response, e := c.Logout(pdu.LogoutCloseConnection, 0x7777)
+	want := "a Logout Response with response 1"
+	switch {
+	case response == nil:
+		t.Fail(e, want)
+	case response.Response == pdu.LogoutCleanupFailed:
+		t.Warn("The logout of an unknown CID failed with another response.", e, want)
+	case response.Response != pdu.LogoutCIDNotFound:
+		t.Fail(e, want)
+	}
+	t.answered(task.Await())
+	t.Survives(c, "the connection that was not named")
+}
+
+func logoutWithPending(t *T) {
+	setup := t.Open(probe.Login{})
+	old := pattern(20, 4096)
+	t.Fill(setup, 0, old)
+	t.Leave(setup)
+	c := t.Open(solicited())
+	t.Held(c, 0, pattern(21, len(old)), 0)
+	if c.Session.Window() > 0 {
+		c.Start(t.Read(c, 0, t.room(c, 0, 1<<20)))
+	}
+	t.loggedOut(c, pdu.LogoutCloseSession, c.CID)
+	end := c.AwaitDropAfterAll()
+	rest, _ := after(t.Received(c), func(s Sighting) bool { _, is := s.PDU.(*pdu.LogoutResponse); return is })
+	if len(rest) > 0 {
+		t.Fail(fmt.Sprintf("%v after the Logout Response", rest[0].Event.PDU), "nothing after the Logout Response")
+	}
+	if !end.Dropped {
+		t.Warn("The target leaves the close to the initiator.", end, "the target closes the connection")
+	}
+	t.Holds(t.Open(probe.Login{}), 0, old, "what a WRITE whose data never came has left")
+}
+
+func trafficAfterLogout(t *T) {
+	c := t.Granted(t.Login(probe.Login{}))
+	t.loggedOut(c, pdu.LogoutCloseSession, c.CID)
+	// The target may have closed already.
+	_ = c.Send(c.NOPOut(nil))
+	t.closes(c)
+}
+
+func logoutAskedFor(t *T) {
+	c := t.Open(probe.Login{})
+	t.Act(simtarget.Action{Async: &simtarget.Async{Event: pdu.AsyncLogoutRequest}})
+	e := c.Answer()
+	if m, is := probe.As[*pdu.AsyncMessage](e); !is || m.Event != pdu.AsyncLogoutRequest {
+		t.Skip("The target does not ask for a logout: %v.", e)
+	}
+	t.loggedOut(c, pdu.LogoutCloseSession, c.CID)
+	t.closes(c)
+}
