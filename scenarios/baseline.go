@@ -157,3 +157,20 @@ func (b *Baseline) Judge(r *Result) {
 		r.Standing = Differs
 	}
 }
+
+// SuggestBaseline returns a baseline file with an entry for each result that nothing explains yet. The reasons are left
+// empty, so that the file is refused until somebody has thought about each. It is nil where there is nothing to explain.
+func SuggestBaseline(results []*Result) []byte {
+	var b strings.Builder
+	for _, r := range results {
+		if r.Expected() || r.Verdict == Pass {
+			continue
+		}
+		actual, _, _ := strings.Cut(r.Actual, "\n")
+		fmt.Fprintf(&b, "- id: %s\n  verdict: %s\n  reason: \"\" # %s: %s\n", r.ID, r.Verdict, r.Clause, actual)
+	}
+	if b.Len() == 0 {
+		return nil
+	}
+	return []byte("# Fill in each reason, at least a sentence; then --baseline takes this file.\nknown:\n" + b.String())
+}

@@ -45,3 +45,23 @@ func TestBaseline(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestASuggestedBaselineLacksOnlyItsReasons(t *testing.T) {
+	reg := registry(t, Suite{Name: "s", Checks: []Check{passing(rowDirect), passing(rowThree)}})
+	text := SuggestBaseline([]*Result{{ID: rowDirect, Verdict: Fail, Clause: "RFC 7143 §6.3", Actual: "a: \"b\" # c\nd"}, {ID: rowThree, Verdict: Pass}})
+	if _, err := ParseBaseline(text, reg, time.Now()); !errors.Is(err, ErrBaseline) || !strings.Contains(err.Error(), "reason") {
+		t.Errorf("as it is: %v\n%s", err, text)
+	}
+	filled := strings.Replace(string(text), `reason: ""`, `reason: "The array has always done so."`, 1)
+	b, err := ParseBaseline([]byte(filled), reg, time.Now())
+	if err != nil {
+		t.Fatalf("%v\n%s", err, filled)
+	}
+	r := &Result{ID: rowDirect, Verdict: Fail}
+	if b.Judge(r); r.Standing != Known {
+		t.Errorf("standing %q", r.Standing)
+	}
+	if text := SuggestBaseline([]*Result{{ID: rowThree, Verdict: Pass}}); text != nil {
+		t.Errorf("nothing to explain, yet: %s", text)
+	}
+}

@@ -16,6 +16,9 @@ const blocksMax = 12
 // lastPDUs is how many PDUs a block ends with.
 const lastPDUs = 8
 
+// pduLineMax is how much of a PDU's line the console shows, in bytes; the page shows all.
+const pduLineMax = 240
+
 // tell prints a block for each finding and then the summary.
 func tell(con *console, out string, results []*scenarios.Result, wall time.Duration) {
 	told, untold := 0, 0
@@ -56,11 +59,13 @@ func block(con *console, out string, r *scenarios.Result) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s\n", con.verdict(r), con.paint(sgrBold, r.ID))
 	b.WriteString(wrap(r.Title, "  ", 100) + "\n")
-	field := func(name, text string) {
+	// Lines that are to be copied stay whole; prose is wrapped.
+	line := func(name, text string) {
 		if text != "" {
-			fmt.Fprintf(&b, "  %-9s %s\n", name+":", strings.TrimSpace(strings.ReplaceAll(wrap(text, strings.Repeat(" ", 12), 100), "\t", " ")))
+			fmt.Fprintf(&b, "  %-9s %s\n", name+":", text)
 		}
 	}
+	field := func(name, text string) { line(name, strings.TrimSpace(wrap(text, strings.Repeat(" ", 12), 100))) }
 	switch r.Standing {
 	case scenarios.Fixed:
 		field("Baseline", "The entry no longer holds: the check passes. Delete it.")
@@ -88,9 +93,9 @@ func block(con *console, out string, r *scenarios.Result) string {
 		}
 	}
 	if r.Capture != "" {
-		field("Capture", filepath.Join(out, filepath.FromSlash(r.Capture)))
+		line("Capture", filepath.Join(out, filepath.FromSlash(r.Capture)))
 	}
-	field("Replay", r.Replay)
+	line("Replay", r.Replay)
 	return strings.TrimRight(b.String(), "\n")
 }
 
@@ -127,7 +132,11 @@ func pduLines(r *scenarios.Result) []string {
 		if e.Is(trace.KindPDUReceived) {
 			arrow = "<-"
 		}
-		lines = append(lines, fmt.Sprintf("%12.6fs %s %s %s", e.At.Seconds(), e.Node, arrow, e.PDU))
+		line := fmt.Sprintf("%12.6fs %s %s %s", e.At.Seconds(), e.Node, arrow, e.PDU)
+		if len(line) > pduLineMax {
+			line = line[:pduLineMax] + "..."
+		}
+		lines = append(lines, line)
 	}
 	return lines[max(0, len(lines)-lastPDUs):]
 }

@@ -18,6 +18,9 @@ type folder struct {
 	recorder *scenarios.Recorder
 }
 
+// fileSuggestion holds the entries that would make a baseline of the run's findings, but for their reasons.
+const fileSuggestion = "baseline.suggested.yaml"
+
 // openFolder makes the run's folder, takes away what an earlier run left there, and writes the records' first line.
 func openFolder(path string, header scenarios.Header) (*folder, error) {
 	captures := filepath.Join(path, reports.FolderCaptures)
@@ -29,7 +32,7 @@ func openFolder(path string, header scenarios.Header) (*folder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--out: %w", err)
 	}
-	for _, report := range []string{reports.FileHTML, reports.FileJUnit, reports.FileJSON} {
+	for _, report := range []string{reports.FileHTML, reports.FileJUnit, reports.FileJSON, fileSuggestion} {
 		old = append(old, filepath.Join(path, report))
 	}
 	for _, name := range old {
@@ -65,7 +68,14 @@ func (f *folder) finish(results []*scenarios.Result, wall time.Duration, interru
 	if err := f.file.Close(); err != nil {
 		return err
 	}
-	return reports.Write(f.path, reports.Run{Header: f.recorder.Header(), Results: results})
+	if err := reports.Write(f.path, reports.Run{Header: f.recorder.Header(), Results: results}); err != nil {
+		return err
+	}
+	suggestion := scenarios.SuggestBaseline(results)
+	if suggestion == nil {
+		return nil
+	}
+	return os.WriteFile(filepath.Join(f.path, fileSuggestion), suggestion, 0o644)
 }
 
 // abandon lets go of a folder that is not finished; of one that is, nothing is left to let go.

@@ -85,6 +85,9 @@ func TestAFailureIsToldInFull(t *testing.T) {
 			t.Errorf("%q is missing from\n%s", want, out)
 		}
 	}
+	if suggested, err := os.ReadFile(filepath.Join("out", fileSuggestion)); err != nil || !strings.Contains(string(suggested), rowFirst) {
+		t.Errorf("%v: %s", err, suggested)
+	}
 	if strings.Contains(out, "\x1b") {
 		t.Error("colour where none is wanted")
 	}
