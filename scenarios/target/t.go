@@ -43,9 +43,9 @@ func (c Check) run(ctx context.Context, env *scenarios.Env) scenarios.Outcome {
 	opts.Portal, opts.Unit = t.Facts.Portal, t.Facts.Unit
 	opts.Dialer, opts.Log, opts.Seed, opts.Name = probe.DialFunc(t.dial), env.Log, env.Seed, env.Check.ID
 	t.Prober = probe.New(ctx, opts)
+	// How the sessions of the check end is no part of its verdict; they do end, even behind a panic.
+	defer func() { _ = t.Close() }()
 	t.guarded(func() { c.Run(t) })
-	// How the sessions of the check end is no part of its verdict.
-	_ = t.Close()
 	return t.outcome()
 }
 
