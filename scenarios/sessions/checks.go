@@ -28,5 +28,7 @@ func Checks() []Check {
 		redirectChecks(),
 		sessionsDefaultChecks(),
 		sessionsAddChecks(),
+		sessionsAddPortChecks(),
+		sessionsAddRefusedChecks(),
 	)
 }
