@@ -79,6 +79,11 @@ func statusOf(err error) exitStatus {
 	return exitUsage
 }
 
+// allSkipped tells that a run with checks has judged nothing.
+func allSkipped(results []*scenarios.Result) bool {
+	return len(results) > 0 && scenarios.Summarize(results).Skip == len(results)
+}
+
 // statusOfRun weighs the results: a defect of the tool first, then findings, then doubts.
 func statusOfRun(results []*scenarios.Result) exitStatus {
 	status := exitExpected

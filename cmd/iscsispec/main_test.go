@@ -23,6 +23,8 @@ func TestScripts(t *testing.T) {
 			"closed":      closedCommand,
 			"serve":       serveCommand,
 			"sameresults": sameResultsCommand,
+			"withsecret":  withSecretCommand,
+			"nowhere":     nowhereCommand,
 		},
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -91,6 +92,7 @@ func serveCommand(ts *testscript.TestScript, _ bool, args []string) {
 	program, err := lookUp(ts, "iscsispec")
 	ts.Check(err)
 	cmd := exec.Command(program, "serve", args[0])
+	cmd.Dir = ts.MkAbs(".")
 	out, err := cmd.StdoutPipe()
 	ts.Check(err)
 	ts.Check(cmd.Start())
@@ -112,5 +114,31 @@ func sameResultsCommand(ts *testscript.TestScript, _ bool, args []string) {
 	_, b, _ := strings.Cut(ts.ReadFile(args[1]), "\n")
 	if a != b || a == "" {
 		ts.Fatalf("the results of %s and %s differ", args[0], args[1])
+	}
+}
+
+// withSecretCommand is "withsecret NAME URL CREDENTIALS": NAME becomes the URL with the credentials in it.
+func withSecretCommand(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Setenv(args[0], strings.Replace(args[1], "://", "://"+args[2]+"@", 1))
+}
+
+// nowhereCommand is "nowhere TEXT PATH...": no file at or beneath the paths holds the text.
+func nowhereCommand(ts *testscript.TestScript, _ bool, args []string) {
+	files := 0
+	for _, root := range args[1:] {
+		ts.Check(filepath.WalkDir(ts.MkAbs(root), func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() {
+				return err
+			}
+			files++
+			content, err := os.ReadFile(path)
+			if bytes.Contains(content, []byte(args[0])) {
+				ts.Fatalf("%s holds %q", path, args[0])
+			}
+			return err
+		}))
+	}
+	if files == 0 {
+		ts.Fatalf("no files at %v", args[1:])
 	}
 }
