@@ -166,12 +166,15 @@ func (s *session) opened(c *connection) {
 	s.order.advertise(s.array)
 	p := s.pingPolicy
 	s.startPings(c, p.interval, p.timeout)
+	if s.array.dev.Recovery.ContinueTasks {
+		s.continueTasks(c)
+	}
 }
 
 // join gives the connection to the session that it belongs to: the connection with the same CID ends, and its tasks end with it, since
 // recovery level 2 was not agreed (RFC 7143, Sections 6.3.4 and 7.3).
 func (l *login) join() error {
-	s, c, a := l.joins, l.c, l.array
+	s, a := l.joins, l.array
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
@@ -195,9 +198,6 @@ func (l *login) join() error {
 	}
 	l.granted = s
 	a.recordJoined(l, s)
-	if a.dev.Recovery.ContinueTasks {
-		s.later(func() { s.continueTasks(c) })
-	}
 	return nil
 }
 

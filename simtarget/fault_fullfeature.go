@@ -76,10 +76,8 @@ func (k *task) completeWithZeros(s *session) {
 	}
 }
 
-// continueTasks asks on a new connection for the data of the old one's tasks.
+// continueTasks asks on a new connection for the data of the old one's tasks. The caller holds the session's lock.
 func (s *session) continueTasks(c *connection) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	for _, k := range s.tasks.tasks {
 		if k.phase == phaseData && k.begun {
 			k.transfer.r2ts, k.transfer.asked = k.transfer.r2ts[:0], k.transfer.got

@@ -76,6 +76,16 @@ func (a *Array) begin(l *login) {
 // deadlockWindow is how long a login takes that could meet another one.
 const deadlockWindow = 50 * time.Millisecond
 
+// refuseLost makes a faulty array take the initiator port of a session that has lost its connection for busy.
+func (a *Array) refuseLost(s *session) {
+	if !a.dev.Recovery.RefuseUntilKeepAlive {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	mark(&a.faults.zombies, portKey{s.initiator, s.isid}, true)
+}
+
 // zombie refuses an initiator port that a faulty array takes for busy.
 func (a *Array) zombie(l *login) error {
 	a.mu.Lock()

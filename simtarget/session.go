@@ -226,6 +226,7 @@ func (a *Array) connectionLost(c *connection) {
 	}
 	s.retain = time.AfterFunc(retain, func() { a.closeSession(s, EndFIN, reasonRetainExpired) })
 	s.mu.Unlock()
+	a.refuseLost(s)
 	a.recordSession(s, "session-waiting", reasonConnectionLost)
 }
 
