@@ -29,6 +29,12 @@ func freshLoginAfterLoss(t *T) {
 }
 
 func acknowledgedDataStays(t *T) {
+	t.Part("nothing under way", func() { t.lossAfterWrites(false) })
+	t.Part("writes under way", func() { t.lossAfterWrites(true) })
+}
+
+// lossAfterWrites writes block after block until the connection is reset, and looks at what was acknowledged.
+func (t *T) lossAfterWrites(busy bool) {
 	c := t.Open(probe.Login{})
 	unit, err := c.Capacity()
 	t.Check(err, "the size of the logical unit")
@@ -40,7 +46,7 @@ func acknowledgedDataStays(t *T) {
 	for stop := n/5 + int(t.Uint32()%uint32(n/2+1)); good < stop; good++ {
 		t.Fill(c, uint32(good), block(good))
 	}
-	for i := good; i < n && c.Session.Window() > 0; i++ {
+	for i := good; busy && i < n && c.Session.Window() > 0; i++ {
 		c.Start(t.Write(c, uint32(i), block(i)))
 	}
 	// Where the transport cannot reset, a close is as abrupt.
