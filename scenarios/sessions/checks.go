@@ -30,5 +30,8 @@ func Checks() []Check {
 		sessionsAddChecks(),
 		sessionsAddPortChecks(),
 		sessionsAddRefusedChecks(),
+		sessionsDigestChecks(),
+		sessionsRemoveChecks(),
+		sessionsRemoveIOChecks(),
 	)
 }

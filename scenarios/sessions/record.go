@@ -10,6 +10,7 @@ import (
 
 	"github.com/iscsispec/iscsispec/initiator"
 	"github.com/iscsispec/iscsispec/iscsi"
+	"github.com/iscsispec/iscsispec/iscsi/text"
 	"github.com/iscsispec/iscsispec/scsi"
 	"github.com/iscsispec/iscsispec/trace"
 )
@@ -72,9 +73,10 @@ func ended(err error) outcome {
 		o.attrs = append(o.attrs, trace.A(attrStatus, fmt.Sprintf("0x%04x", uint16(refused.Status))))
 	}
 	_, isNet := errors.AsType[*net.OpError](err)
+	_, isKey := errors.AsType[*text.KeyError](err)
 	switch {
 	case o.name != Failed && o.name != TransportLost:
-	case isLogin && refused.Status != iscsi.StatusSuccess || isLogin && refused.Expected != "":
+	case isLogin && (refused.Status != iscsi.StatusSuccess || refused.Expected != "" || isKey):
 		o.name = LoginFailed
 	case isLogin || isNet:
 		o.name = Unreachable

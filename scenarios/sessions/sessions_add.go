@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/iscsispec/iscsispec/initiator"
-	"github.com/iscsispec/iscsispec/simtarget"
 	"github.com/iscsispec/iscsispec/trace"
 )
 
@@ -65,22 +64,7 @@ func sessionsAddChecks() []Check {
 			{Name: "Paths.QualifierWraps", Set: func(d *initiator.Deviations) { d.Paths.QualifierWraps = 16 }},
 			{Name: "Paths.CloneCopiesISID", Set: func(d *initiator.Deviations) { d.Paths.CloneCopiesISID = true }},
 		},
-	}, {
-		ID:      "sessions.add.same-tsih-returned",
-		Accepts: []string{"two IDs; only the clone logged out; the original back with its own ISID", "the clone refused, and the original untouched"},
-		Runs: []Plan{{Until: seconds(30), Steps: []Step{
-			nextLogin(simtarget.LoginRule{Times: simtarget.Times{Next: simtarget.Always}, TSIH: new(uint16(0x0101))}),
-			{Label: "s", Do: Login{}},
-			cloned(), probed("s"), probed("clone"), listed(),
-			{Label: "remove", Deadline: seconds(10), Do: RemoveSession{Session: "clone"}},
-			{Label: "cut", At: seconds(10), Do: Sever{}},
-			{Label: "after", At: seconds(20), Do: ListSessions{}},
-		}}},
-		Judge: judgeSameTSIH,
-		Defects: []Defect{
-			{Name: "Paths.IndexByTSIH", Set: func(d *initiator.Deviations) { d.Paths.IndexByTSIH = true }},
-		},
-	}, {
+	}, sameTSIHCheck(), {
 		ID:      "sessions.add.not-persistent",
 		Accepts: []string{"exactly the default session after the restart"},
 		Runs: []Plan{{Until: seconds(60), Steps: []Step{

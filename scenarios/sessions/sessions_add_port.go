@@ -47,9 +47,9 @@ func sessionsAddPortChecks() []Check {
 		ID:      "sessions.add.unknown-port",
 		Accepts: []string{"an error within the login deadline, and nothing left listed as connected"},
 		Runs: []Plan{
-			unreached("a portal that refuses", Step{Do: Refuse{Link{Portal: "B"}}}, AddSession{Portal: "B"}),
-			unreached("a portal that does not answer", Step{Do: Blackhole{Link{Portal: "B"}}}, AddSession{Portal: "B"}),
-			unreached("a portal that does not know the target", Step{Do: Wait{}}, AddSession{Portal: "B", Target: TargetName(9)}),
+			unreached("a portal that refuses", AddSession{Portal: "B"}, Step{Do: Refuse{Link{Portal: "B"}}}),
+			unreached("a portal that does not answer", AddSession{Portal: "B"}, Step{Do: Blackhole{Link{Portal: "B"}}}),
+			unreached("a portal that does not know the target", AddSession{Portal: "B", Target: TargetName(9)}),
 		},
 		Judge: judgeUnknownPort,
 		Defects: []Defect{
@@ -68,9 +68,8 @@ func sentOn(name string, array Array, before ...Step) Plan {
 }
 
 // unreached adds a session, labelled "add", beside "s", where none can be had, and looks again a minute later.
-func unreached(name string, before Step, add AddSession) Plan {
-	return Plan{Name: name, Arrays: []Array{{Portals: 2}}, Until: seconds(90), Steps: slices.Concat(established(), []Step{
-		before,
+func unreached(name string, add AddSession, before ...Step) Plan {
+	return Plan{Name: name, Arrays: []Array{{Portals: 2}}, Until: seconds(90), Steps: slices.Concat(established(), before, []Step{
 		{Label: "add", At: seconds(5), Deadline: seconds(60), Do: add},
 		listed(),
 		{Label: "later", At: seconds(80), Do: ListSessions{}},

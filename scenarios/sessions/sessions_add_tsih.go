@@ -3,10 +3,31 @@ package sessions
 import (
 	"fmt"
 
+	"github.com/iscsispec/iscsispec/initiator"
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
+	"github.com/iscsispec/iscsispec/simtarget"
 )
 
-// judgeSameTSIH is about an array that grants two sessions one handle.
+// sameTSIHCheck is the row of the group sessions-add-remove about an array that grants two sessions one handle.
+func sameTSIHCheck() Check {
+	return Check{
+		ID:      "sessions.add.same-tsih-returned",
+		Accepts: []string{"two IDs; only the clone logged out; the original back with its own ISID", "the clone refused, and the original untouched"},
+		Runs: []Plan{{Until: seconds(30), Steps: []Step{
+			nextLogin(simtarget.LoginRule{Times: simtarget.Times{Next: simtarget.Always}, TSIH: new(uint16(0x0101))}),
+			{Label: "s", Do: Login{}},
+			cloned(), probed("s"), probed("clone"), listed(),
+			{Label: "remove", Deadline: seconds(10), Do: RemoveSession{Session: "clone"}},
+			{Label: "cut", At: seconds(10), Do: Sever{}},
+			{Label: "after", At: seconds(20), Do: ListSessions{}},
+		}}},
+		Judge: judgeSameTSIH,
+		Defects: []Defect{
+			{Name: "Paths.IndexByTSIH", Set: func(d *initiator.Deviations) { d.Paths.IndexByTSIH = true }},
+		},
+	}
+}
+
 func judgeSameTSIH(j *Judge, runs []*Run) {
 	r := runs[0]
 	if !j.Outcome(r.Op("s"), OK) || !j.Outcome(r.Op("clone"), OK, LoginFailed) {
