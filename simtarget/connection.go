@@ -71,6 +71,10 @@ func (c *connection) run() {
 		c.serve()
 	}
 	c.drain()
+	// The writer may hold an answer that became due at the very instant at which the peer's end was seen: it goes out first, so
+	// that which of the two goroutines is quicker does not show.
+	c.startLinger()
+	c.out.waitUntilWritten()
 	c.close()
 	c.array.connectionLost(c)
 }

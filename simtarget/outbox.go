@@ -137,3 +137,12 @@ func (o *outbox) waitForRoom() {
 		o.room.Wait()
 	}
 }
+
+// waitUntilWritten waits until all that was put is on the wire, or the outbox is closed.
+func (o *outbox) waitUntilWritten() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for o.bytes > 0 && !o.closed {
+		o.room.Wait()
+	}
+}
