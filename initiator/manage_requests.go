@@ -232,20 +232,7 @@ func (m *Manager) ReportLUNs(ctx context.Context, id SessionID, allocation uint3
 
 // ReadCapacity sends a READ CAPACITY(10) and, if the unit is larger than that can say, a READ CAPACITY(16).
 func (m *Manager) ReadCapacity(ctx context.Context, id SessionID, lun uint64) (blocks uint64, blockSize uint32, err error) {
-	data, err := m.query(ctx, id, lun, scsi.ReadCapacity10(), scsi.Capacity10Length)
-	if err != nil {
-		return 0, 0, err
-	}
-	small, err := scsi.ParseCapacity10(data)
-	if err != nil || !small.TooLarge() {
-		return uint64(small.LastLBA) + 1, small.BlockSize, err
-	}
-	data, err = m.query(ctx, id, lun, scsi.ReadCapacity16(scsi.Capacity16Length), scsi.Capacity16Length)
-	if err != nil {
-		return 0, 0, err
-	}
-	large, err := scsi.ParseCapacity16(data)
-	return large.LastLBA + 1, large.BlockSize, err
+	return readCapacity(func(cdb []byte, length int) ([]byte, error) { return m.query(ctx, id, lun, cdb, length) })
 }
 
 // query sends one command that reads, and returns what came.
