@@ -107,9 +107,10 @@ func judgeAddRefused(j *Judge, runs []*Run) {
 }
 
 // rivals are two sessions that an array does not want at the same time: whichever logs in ends the other. Each login takes a while, so that
-// an initiator which takes no rest between them can be watched without end.
+// an initiator which takes no rest between them can be watched without end. The run ends between two of the clone's attempts, which come at whole
+// multiples of the interval.
 func rivals(name string, array Array) Plan {
-	return Plan{Name: name, Arrays: []Array{array}, Until: seconds(75), Steps: slices.Concat(established(), []Step{
+	return Plan{Name: name, Arrays: []Array{array}, Until: seconds(76), Steps: slices.Concat(established(), []Step{
 		nextLogin(simtarget.LoginRule{Times: simtarget.Times{Next: simtarget.Always}, Delay: seconds(0.3)}),
 		clonedAt(seconds(10)),
 		{Label: "s reads", Async: true, Do: Load{Session: "s", Every: seconds(0.5), For: seconds(58)}},
