@@ -38,7 +38,7 @@
 //	States Entered Lost Regained the local sessions' states over time; IDs
 //	Devices                      arrivals and removals in the device stack
 //	Requests MostQueued          the life of requests inside the session manager
-//	Array Executed Live          the arrays' own view: their sessions, the commands they executed
+//	Array ArraySessions Executed Live   the arrays' own view: their sessions, the commands they executed
 //
 // [OpRun.Sessions], [OpRun.SessionRow], [OpRun.Devices] and [OpRun.DevicesOf] read listings. The rest of the trace is in Run.Events.
 //
