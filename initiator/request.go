@@ -1,6 +1,10 @@
 package initiator
 
-import "github.com/iscsispec/iscsispec/iscsi/pdu"
+import (
+	"sync/atomic"
+
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
+)
 
 // Request is one SCSI command and its outcome. The submitter fills the first part and must not touch
 // the Request, nor the memory of CDB, Read and Write, from Submit until Done is called (or Do returns). A finished
@@ -47,7 +51,9 @@ type Request struct {
 
 // requestState is what a session keeps in a Request while it is under way. The session's mutex guards it.
 type requestState struct {
-	phase requestPhase
+	// phase is written by the one who carries the request on; atomic, because the end of a request, which is told without the
+	// mutex, may meet a Cancel.
+	phase atomic.Uint32
 	task  *task
 	prev  *Request // Neighbours among those that wait for the command window.
 	next  *Request
@@ -57,13 +63,12 @@ type requestState struct {
 	wake   chan struct{} // Made once, capacity 1.
 }
 
-type requestPhase byte
-
+// The phases of a request.
 const (
-	requestIdle    requestPhase = iota // Not with a session.
-	requestWaiting                     // In the session's FIFO, not sent.
-	requestSent                        // In the task table.
-	requestOver                        // Decided; Done is about to be called.
+	requestIdle    uint32 = iota // Not with a session.
+	requestWaiting               // In the session's FIFO, not sent.
+	requestSent                  // In the task table.
+	requestOver                  // Decided; Done is about to be called.
 )
 
 // begin clears the outcome of an earlier submission.
@@ -75,7 +80,8 @@ func (r *Request) begin() {
 // finish tells the requester. No mutex is held.
 func (r *Request) finish() {
 	waited, wake := r.task.waited, r.task.wake
-	r.task.phase, r.task.waited = requestIdle, false
+	r.task.waited = false
+	r.task.phase.Store(requestIdle)
 	if r.intercept != nil {
 		r.intercept(r)
 	} else if r.Done != nil {
@@ -122,10 +128,11 @@ type completions struct {
 
 // add decides r. A request is added once only.
 func (l *completions) add(r *Request) {
-	if r.task.phase == requestOver {
+	if r.task.phase.Load() == requestOver {
 		panic("initiator: request completed twice")
 	}
-	r.task.phase, r.task.task, r.task.after = requestOver, nil, nil
+	r.task.task, r.task.after = nil, nil
+	r.task.phase.Store(requestOver)
 	if l.last == nil {
 		l.first = r
 	} else {

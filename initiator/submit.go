@@ -12,7 +12,7 @@ import (
 func (s *Session) Submit(r *Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r.task.phase != requestIdle {
+	if r.task.phase.Load() != requestIdle {
 		panic("initiator: request submitted while under way")
 	}
 	r.begin()
@@ -21,7 +21,7 @@ func (s *Session) Submit(r *Request) {
 		s.decided().add(r)
 		return
 	}
-	r.task.phase = requestWaiting
+	r.task.phase.Store(requestWaiting)
 	s.waiting.push(r)
 	s.pump()
 }
@@ -83,7 +83,8 @@ func (s *Session) pump() {
 
 // issue sends one SCSI command with the unsolicited data that goes with it (RFC 7143, Section 11.3). The mutex is held.
 func (s *Session) issue(t *task, r *Request) {
-	r.task.phase, r.task.task, r.Sent = requestSent, t, true
+	r.task.task, r.Sent = t, true
+	r.task.phase.Store(requestSent)
 	s.order++
 	t.req, t.lun, t.order, t.cmdSN = r, r.LUN, s.order, s.window.take()
 	immediate, unsolicited := s.firstBurst(len(r.Write))
@@ -150,7 +151,7 @@ func (s *Session) retire(t *task) {
 func (s *Session) Cancel(r *Request, err error) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch r.task.phase {
+	switch r.task.phase.Load() {
 	case requestWaiting:
 		s.waiting.remove(r)
 		r.Err = err

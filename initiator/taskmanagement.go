@@ -40,7 +40,7 @@ func (s *Session) TaskManagement(ctx context.Context, tm TaskManagement) (pdu.Ta
 // asking the target; one that is over is reported as "task does not exist".
 func (s *Session) AbortTask(ctx context.Context, r *Request) (pdu.TaskResponse, error) {
 	s.mu.Lock()
-	switch r.task.phase {
+	switch r.task.phase.Load() {
 	case requestWaiting:
 		s.waiting.remove(r)
 		r.Err = ErrAborted
@@ -60,7 +60,7 @@ func (s *Session) sendTaskManagement(tm TaskManagement) (*exchange, error) {
 	p := pdu.TaskManagementRequest{Immediate: true, Function: tm.Function, ReferencedTaskTag: pdu.ReservedTag, CmdSN: s.window.next}
 	switch tm.Function {
 	case pdu.FunctionAbortTask, pdu.FunctionQueryTask:
-		if tm.Task == nil || tm.Task.task.phase != requestSent {
+		if tm.Task == nil || tm.Task.task.phase.Load() != requestSent {
 			return nil, fmt.Errorf("%v of a request that is not under way: %w", tm.Function, ErrNotSupported)
 		}
 		t := tm.Task.task.task

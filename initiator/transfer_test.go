@@ -1,6 +1,7 @@
 package initiator
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 	"testing"
@@ -36,10 +37,10 @@ func moody(n *fakeNetwork, sense scsi.Sense, statuses ...scsi.Status) {
 			}
 			switch status {
 			case scsi.StatusGood:
-				e.dataIn(c.ITT, []byte(strings.Repeat(string('a'+rune(c.CDB[5])), int(c.ExpectedDataTransferLength))))
+				e.dataIn(c.ITT, bytes.Repeat([]byte{c.CDB[5]}, int(c.ExpectedDataTransferLength)))
 			case scsi.StatusCheckCondition:
-				bytes := sense.Append(nil)
-				e.write(&pdu.SCSIResponse{ITT: c.ITT, Status: byte(status), Data: append([]byte{0, byte(len(bytes))}, bytes...)})
+				data := sense.Append(nil)
+				e.write(&pdu.SCSIResponse{ITT: c.ITT, Status: byte(status), Data: append([]byte{0, byte(len(data))}, data...)})
 			default:
 				e.write(&pdu.SCSIResponse{ITT: c.ITT, Status: byte(status)})
 			}
@@ -62,7 +63,7 @@ func TestDiskRepeatsWhatMayBeRepeated(t *testing.T) {
 		}
 		for i := range 16 {
 			// Each command carries four blocks.
-			if want := strings.Repeat(string('a'+rune(4*i)), 4*65536); got.String()[i*4*65536:][:4*65536] != want {
+			if want := strings.Repeat(string([]byte{byte(4 * i)}), 4*65536); got.String()[i*4*65536:][:4*65536] != want {
 				t.Errorf("piece %d is not in its place", i)
 			}
 		}
