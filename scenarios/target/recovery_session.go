@@ -142,6 +142,9 @@ func expiredSession(t *T) {
 		t.Refused(r, Refusal{With: []iscsi.Status{iscsi.StatusSessionDoesNotExist}})
 		return
 	}
+	if final, _ := probe.As[*pdu.LoginResponse](r.Last); final.TSIH != tsih {
+		t.Fail(fmt.Sprintf("a new session with TSIH 0x%04x is granted to a login with TSIH 0x%04x", final.TSIH, tsih), "refused with 0x020a")
+	}
 	_ = r.Conn.Reset()
 	t.Pause(120 * time.Second)
 	if late := t.Login(again); late.Granted() {

@@ -57,21 +57,17 @@ func taskManagementFormat(t *T) {
 	t.StatSNInOrder()
 }
 
-// manage sends a task management request and awaits its answer. When none comes in time it serves the R2Ts, since a target may wait for the
-// data that it has asked for (RFC 7143, Section 4.2.3.3), and waits once more.
-func (t *T) manage(c *probe.Conn, request *pdu.TaskManagementRequest, held map[*probe.Task]*pdu.R2T, order ...*probe.Task) pdu.TaskResponse {
-	response, e := c.Manage(request)
+// responded awaits the answer to a task management request; ok is false when none came in time.
+func (t *T) responded(c *probe.Conn, request *pdu.TaskManagementRequest) (answer pdu.TaskResponse, ok bool) {
+	e := c.AnswerTo(request.ITT)
 	if e.Kind == probe.TimedOut {
-		for _, task := range order {
-			task.Serve(held[task])
-		}
-		e = c.AnswerTo(request.ITT)
-		response, _ = probe.As[*pdu.TaskManagementResponse](e)
+		return 0, false
 	}
-	if response == nil {
+	response, is := probe.As[*pdu.TaskManagementResponse](e)
+	if !is {
 		t.Fail(fmt.Sprintf("%v: %v", request.Function, e), "a Task Management Response")
 	}
-	return response.Response
+	return response.Response, true
 }
 
 // afterResponse gives what came for a task after the Task Management Response, and whether its status came before.
@@ -91,7 +87,16 @@ func abortRunningTask(t *T) {
 	c := t.Open(solicited())
 	task, r2t := t.Held(c, 0, pattern(10, 4096), oldTag)
 	request := c.TaskManagement(pdu.FunctionAbortTask, task.PDU.ITT, task.PDU.CmdSN)
-	answer := t.manage(c, request, map[*probe.Task]*pdu.R2T{task: r2t}, task)
+	// A failed write shows in the next event.
+	_ = c.Send(request)
+	answer, ok := t.responded(c, request)
+	if !ok {
+		// The target may wait for the data that it has asked for.
+		task.Serve(r2t)
+		if answer, ok = t.responded(c, request); !ok {
+			t.Fail("no answer to ABORT TASK, with and without the data", "a Task Management Response")
+		}
+	}
 	_, before := t.afterResponse(c, request.ITT, task.PDU.ITT)
 	switch {
 	case answer == pdu.TaskResponseComplete, answer == pdu.TaskResponseNoTask && before:
@@ -125,20 +130,25 @@ func resetAborts(t *T) {
 		tasks, held[task] = append(tasks, task), r2t
 	}
 	request := c.TaskManagement(pdu.FunctionLogicalUnitReset, pdu.ReservedTag, 0)
-	if answer := t.manage(c, request, held, tasks...); answer != pdu.TaskResponseComplete {
+	// A failed write shows in the next event.
+	_ = c.Send(request)
+	// Tags that were valid before the reset go on being served until its answer comes (RFC 7143, Section 4.2.3.3).
+	for _, task := range tasks {
+		task.Serve(held[task])
+	}
+	answer, ok := t.responded(c, request)
+	if !ok {
+		t.Fail("no answer to LOGICAL UNIT RESET", "a Task Management Response")
+	}
+	if answer != pdu.TaskResponseComplete {
 		for _, task := range tasks {
 			if _, before := t.afterResponse(c, request.ITT, task.PDU.ITT); !before {
-				task.Serve(held[task])
 				t.answered(task.Await())
 			}
 		}
 		t.Warn("The target does not reset the logical unit, but finishes its tasks.", answer, "function complete")
 		t.Survives(c, "the session")
 		return
-	}
-	// Data for tags that are no longer valid must not revive a task. The target may reject it, pass over it, or drop the connection.
-	for _, task := range tasks {
-		task.Serve(held[task])
 	}
 	end := t.Quiet(c)
 	for _, task := range tasks {
