@@ -111,6 +111,10 @@ func readCoversOnce(t *T) {
 
 func readUnderflow(t *T) {
 	l := t.Login(probe.Login{Keys: Keys("iSCSIProtocolLevel=1")})
+	if !l.Granted() {
+		// How a target takes a key that it may not know is the matter of other checks.
+		l = t.Login(probe.Login{})
+	}
 	c := t.Granted(l)
 	t.Check(c.ClearUnitAttentions(), "TEST UNIT READY after the login")
 	const expected = 4096

@@ -31,6 +31,13 @@ func (t *T) smallBurst(more ...string) *probe.Conn {
 	return t.Open(solicited(more...))
 }
 
+// askedFor makes a WRITE that brings no data but what R2Ts ask for, whatever the target agreed to.
+func (t *T) askedFor(c *probe.Conn, lba uint32, data []byte) probe.Command {
+	command := t.Write(c, lba, data)
+	command.NoUnsolicited = true
+	return command
+}
+
 func r2tFields(t *T) {
 	c := t.smallBurst("DataSequenceInOrder=Yes")
 	task, first := t.Held(c, 0, pattern(3, t.room(c, 0, 8<<10)), 0xa2a2a2a2)
@@ -68,7 +75,7 @@ func r2tsnSequence(t *T) {
 	n := t.room(c, 0, 48<<10) / 3
 	var commands []probe.Command
 	for i := range uint32(3) {
-		commands = append(commands, t.Write(c, i*32, pattern(4+i, n)))
+		commands = append(commands, t.askedFor(c, i*32, pattern(4+i, n)))
 	}
 	for i, r := range t.Together(c, commands...) {
 		t.Good(r, "a WRITE")
@@ -87,7 +94,7 @@ func r2tsCoverWrite(t *T) {
 	// A burst that does not divide the whole leaves a partial one at the end.
 	c := t.Open(solicited("MaxBurstLength=24576"))
 	data := pattern(7, t.room(c, 0, 64<<10))
-	r := t.Done(c, t.Write(c, 0, data), "a WRITE")
+	r := t.Done(c, t.askedFor(c, 0, data), "a WRITE")
 	var pieces []piece
 	for _, p := range r.Task.R2Ts {
 		pieces = append(pieces, piece{uint64(p.BufferOffset), uint64(p.BufferOffset) + uint64(p.DesiredDataTransferLength)})

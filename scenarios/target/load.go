@@ -103,8 +103,7 @@ func (t *T) Holds(c *probe.Conn, lba uint32, data []byte, what string) {
 // Held starts a WRITE and awaits its first R2T, which it leaves unserved. The session has to be one of solicited. An ITT other than 0 is the
 // task's.
 func (t *T) Held(c *probe.Conn, lba uint32, data []byte, itt uint32) (*probe.Task, *pdu.R2T) {
-	command := t.Write(c, lba, data)
-	command.NoUnsolicited = true
+	command := t.askedFor(c, lba, data)
 	if itt != 0 {
 		command.Patch = func(p *pdu.SCSICommand) { p.ITT = itt }
 	}

@@ -75,7 +75,7 @@ func abruptCloses(t *T) {
 		for i := range uint32(8) {
 			if c.Session.Window() > 1 {
 				// That the target is busy with what other connections left says something only when it lasts.
-				c.Start(t.Write(c, 16*i, pattern(60+i, 4096))).AwaitR2T()
+				c.Start(t.askedFor(c, 16*i, pattern(60+i, 4096))).AwaitR2T()
 			}
 		}
 		for range min(8, c.Session.Window()) {
