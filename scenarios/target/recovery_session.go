@@ -132,6 +132,7 @@ func (t *T) bears(old *probe.Conn) {
 
 func expiredSession(t *T) {
 	c := t.Open(probe.Login{Keys: Keys("DefaultTime2Wait=0", "DefaultTime2Retain=0")})
+	t.named(c)
 	tsih := c.Session.TSIH
 	again := probe.Login{ISID: &c.Session.ISID, TSIH: &tsih}
 	// Where the transport cannot reset, a close is as abrupt.
