@@ -9,6 +9,9 @@ import (
 	"github.com/iscsispec/iscsispec/scsi"
 )
 
+// diskAnswerTimeout is how long a unit may take over one command of a transfer, once its turn has come.
+const diskAnswerTimeout = 60 * time.Second
+
 // busyPause is how long a command rests after the unit was busy; each further rest is twice as long.
 const busyPause = 10 * time.Millisecond
 
@@ -162,9 +165,14 @@ func readFull(r io.Reader, b []byte) (n int, err error) {
 // await waits until the target has carried out a piece, which is submitted again while a passing condition is in the way.
 func (m *mover) await(ctx context.Context, p *piece) error {
 	r := &p.request
+	limit := time.NewTimer(diskAnswerTimeout)
+	defer limit.Stop()
 	for again := 0; ; again++ {
 		select {
 		case <-p.over:
+		case <-limit.C:
+			m.d.s.Cancel(r, ErrTimeout)
+			<-p.over
 		case <-ctx.Done():
 			m.d.s.Cancel(r, context.Cause(ctx))
 			<-p.over

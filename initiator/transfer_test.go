@@ -11,6 +11,9 @@ import (
 	"github.com/iscsispec/iscsispec/scsi"
 )
 
+// never, among the statuses, is no answer at all.
+const never scsi.Status = 0xff
+
 // moody serves a unit of 64 KiB blocks, and answers the first commands on the medium with the given statuses; every
 // CHECK CONDITION comes with the sense.
 func moody(n *fakeNetwork, sense scsi.Sense, statuses ...scsi.Status) {
@@ -36,6 +39,7 @@ func moody(n *fakeNetwork, sense scsi.Sense, statuses ...scsi.Status) {
 				status, statuses = statuses[0], statuses[1:]
 			}
 			switch status {
+			case never:
 			case scsi.StatusGood:
 				e.dataIn(c.ITT, bytes.Repeat([]byte{c.CDB[5]}, int(c.ExpectedDataTransferLength)))
 			case scsi.StatusCheckCondition:
@@ -85,6 +89,23 @@ func TestDiskDoesNotRepeatRefusals(t *testing.T) {
 		read, err := d.ReadAt(make([]byte, d.Size()), 0)
 		if read != diskStep || !errors.As(err, &failed) || failed.Offset != diskStep || !errors.As(err, &status) || status.Status != scsi.StatusCheckCondition {
 			t.Errorf("%d, %v", read, err)
+		}
+	})
+}
+
+func TestDiskDoesNotWaitForEver(t *testing.T) {
+	bubble(t, func(t *testing.T, n *fakeNetwork) {
+		moody(n, scsi.Sense{}, scsi.StatusGood, never)
+		d, err := OpenDisk(t.Context(), mustLogin(t, n, config()), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if read, err := d.ReadAt(make([]byte, d.Size()), 0); read != diskStep || !errors.Is(err, ErrTimeout) {
+			t.Errorf("%d, %v", read, err)
+		}
+		if took := time.Since(began); took != diskAnswerTimeout {
+			t.Errorf("took %v", took)
 		}
 	})
 }
