@@ -32,6 +32,7 @@ type connection struct {
 	digests pdu.Digests
 	granted time.Time // when full feature phase began
 	scratch []byte    // holds the data segment that was read last
+	paused  bool      // has waited since the last read, so that what came meanwhile lies ready
 
 	// Of the session's lock in full feature phase, of the reading goroutine before.
 	statSN     uint32
@@ -165,11 +166,22 @@ func (c *connection) close() {
 	})
 }
 
-// pause waits for d, unless the connection closes first; it reports whether the connection is still there.
+// settle lets the writer finish before the reader goes on after a pause. What came during the pause lies ready, so both would act at one
+// instant, and which was quicker would show.
+func (c *connection) settle() {
+	if c.paused {
+		c.paused = false
+		c.out.waitUntilWritten()
+	}
+}
+
+// pause waits for d, unless the connection closes first; it reports whether the connection is still there. Only the reading goroutine
+// pauses.
 func (c *connection) pause(d time.Duration) bool {
 	if d <= 0 {
 		return !c.deaf.Load()
 	}
+	c.paused = true
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -14,6 +14,7 @@ func (c *connection) serve() {
 	var h pdu.BHS
 	for !c.deaf.Load() {
 		c.out.waitForRoom()
+		c.settle()
 		ahs, err := c.reader.ReadHeader(&h)
 		switch {
 		case c.deaf.Load():

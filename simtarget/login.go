@@ -87,6 +87,7 @@ func (c *connection) login() bool {
 	}
 	for !c.deaf.Load() {
 		var h pdu.BHS
+		c.settle()
 		_, err := c.reader.ReadHeader(&h)
 		var tooLong *pdu.LengthError
 		if err != nil && !errors.As(err, &tooLong) || c.deaf.Load() {
