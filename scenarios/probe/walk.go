@@ -119,6 +119,11 @@ func (w *Walk) Send(s Step) {
 // followed with empty requests. After a granted transition to the full feature phase the connection is in that phase.
 func (w *Walk) Exchange(s Step) Answer {
 	w.Send(s)
+	return w.Await(s)
+}
+
+// Await waits for the answer to a step that was sent, as Exchange does, so that several logins can be under way at the same time.
+func (w *Walk) Await(s Step) Answer {
 	var assembler text.Assembler
 	for range continuationsMax {
 		a := w.receive()

@@ -6,6 +6,6 @@ import "slices"
 func fullFeatureChecks() []Check {
 	return slices.Concat(
 		sequencingChecks(), responseChecks(), dataInChecks(), dataOutChecks(), taskManagementChecks(), logoutChecks(), pingChecks(), rejectChecks(),
-		recoveryChecks(), robustnessChecks(),
+		recoveryChecks(), robustnessChecks(), sessionDefaultChecks(), cloneChecks(), digestReloginChecks(),
 	)
 }
