@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -106,6 +107,38 @@ func serveCommand(ts *testscript.TestScript, _ bool, args []string) {
 	})
 	ts.Check(err)
 	ts.Setenv(args[1], strings.TrimSpace(line))
+}
+
+// interruptCommand is "interrupt REGEXP program args...": it interrupts the program once a line of its standard output
+// matches, and demands exit status 130 and no complaint. Its output is in stdout.txt.
+func interruptCommand(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: interrupt REGEXP program args...")
+	}
+	sign, err := regexp.Compile(args[0])
+	ts.Check(err)
+	program, err := lookUp(ts, args[1])
+	ts.Check(err)
+	cmd := exec.Command(program, args[2:]...)
+	cmd.Dir = ts.MkAbs(".")
+	var all, errOut bytes.Buffer
+	cmd.Stderr = &errOut
+	out, err := cmd.StdoutPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	lines, sent := bufio.NewScanner(out), false
+	for lines.Scan() {
+		all.Write(append(lines.Bytes(), '\n'))
+		if !sent && sign.Match(lines.Bytes()) {
+			sent = true
+			ts.Check(cmd.Process.Signal(os.Interrupt))
+		}
+	}
+	_ = cmd.Wait()
+	ts.Check(os.WriteFile(ts.MkAbs("stdout.txt"), all.Bytes(), 0o600))
+	if got := cmd.ProcessState.ExitCode(); got != 130 || !sent || errOut.Len() > 0 {
+		ts.Fatalf("%v: exit status %d, want 130; interrupted: %v\n%s%s", args[1:], got, sent, all.String(), errOut.String())
+	}
 }
 
 // sameResultsCommand is "sameresults A B": two records files that differ in their first line at most.
