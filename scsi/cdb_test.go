@@ -113,7 +113,7 @@ func TestUnknownCommands(t *testing.T) {
 		{[]byte{0x1c, 0, 0, 0, 0, 0}, InvalidOpcode, 0},
 		{append([]byte{0x7f}, make([]byte, 31)...), InvalidOpcode, 0},
 		{append([]byte{0xff}, make([]byte, 15)...), InvalidOpcode, 0},
-		{append([]byte{0x9e, 0x12}, make([]byte, 14)...), InvalidFieldInCDB, 1},
+		{append([]byte{0x9e, 0x13}, make([]byte, 14)...), InvalidFieldInCDB, 1},
 		{append([]byte{0xa3, 0x05}, make([]byte, 10)...), InvalidFieldInCDB, 1},
 	}
 	for _, c := range cases {
@@ -153,6 +153,7 @@ func TestTransfer(t *testing.T) {
 		{noData, NoData, 0},
 		{ReadCapacity10(), DataIn, 8},
 		{ReadCapacity16(12), DataIn, 12},
+		{GetLBAStatus(1, 24), DataIn, 24},
 		{Inquiry(0), NoData, 0},
 		{Inquiry(36), DataIn, 36},
 		{Unmap(24), DataOut, 24},

@@ -174,9 +174,13 @@ func (c *Command) parse16(cdb []byte) error {
 	case OpRead16, OpWrite16, OpVerify16, OpSynchronizeCache16, OpWriteSame16:
 		c.parseBlockFlags(cdb[1])
 	case OpServiceActionIn16:
-		c.LBA, c.Length, c.Blocks = 0, c.Blocks, 0
+		c.Length, c.Blocks = c.Blocks, 0
 		c.ServiceAction = cdb[1] & 0x1f
-		if c.ServiceAction != ServiceActionReadCapacity16 {
+		switch c.ServiceAction {
+		case ServiceActionReadCapacity16:
+			c.LBA = 0
+		case ServiceActionGetLBAStatus:
+		default:
 			return c.unknown(1)
 		}
 	default:

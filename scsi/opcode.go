@@ -44,6 +44,7 @@ const (
 // Service actions of the operation codes above that are told apart by one.
 const (
 	ServiceActionReadCapacity16         byte = 0x10 // of OpServiceActionIn16
+	ServiceActionGetLBAStatus           byte = 0x12 // of OpServiceActionIn16
 	ServiceActionReportSupportedOpcodes byte = 0x0c // of OpMaintenanceIn
 )
 

@@ -91,6 +91,10 @@ func (d *Disk) refuses(t *Task, length uint64) bool {
 			return t.invalidField(1)
 		}
 		return d.refusesRange(t, length) || d.refusesWrite(t)
+	case scsi.OpServiceActionIn16:
+		if c.LBA >= d.blocks {
+			return t.outOfRange(c.LBA)
+		}
 	case scsi.OpUnmap:
 		if c.Anchor {
 			return t.invalidField(1)
@@ -115,14 +119,19 @@ func (d *Disk) refusesRange(t *Task, length uint64) bool {
 	case c.Protect != 0: // protection information is not supported
 		return t.invalidField(1)
 	case c.LBA > d.blocks || uint64(c.Blocks) > d.blocks-c.LBA || isWriteSame(c.Opcode) && c.LBA == d.blocks:
-		s := scsi.NewSense(scsi.IllegalRequest, scsi.LBAOutOfRange)
-		s.InformationValid, s.Information = true, max(c.LBA, d.blocks)
-		t.Fail(s)
-		return true
+		return t.outOfRange(max(c.LBA, d.blocks))
 	case length > uint64(d.maxTransferBytes):
 		return t.invalidField(transferLengthAt(c.Opcode))
 	}
 	return false
+}
+
+// outOfRange ends the task over the first address that the disk lacks.
+func (t *Task) outOfRange(lba uint64) bool {
+	s := scsi.NewSense(scsi.IllegalRequest, scsi.LBAOutOfRange)
+	s.InformationValid, s.Information = true, lba
+	t.Fail(s)
+	return true
 }
 
 // transferLengthAt returns the offset of the field that counts blocks.
@@ -158,6 +167,10 @@ func (d *Disk) executeOther(t *Task) {
 	case scsi.OpReadCapacity10:
 		t.present(scsi.CapacityOf(d.blocks, uint32(d.blockSize)).Append(t.Buffer[:0]))
 	case scsi.OpServiceActionIn16:
+		if t.Command.ServiceAction == scsi.ServiceActionGetLBAStatus {
+			d.lbaStatus(t)
+			return
+		}
 		c := scsi.Capacity16{LastLBA: d.blocks - 1, BlockSize: uint32(d.blockSize), Provisioning: true, ReadZeros: true}
 		t.present(c.Append(t.Buffer[:0]))
 	case scsi.OpModeSense6, scsi.OpModeSense10:
