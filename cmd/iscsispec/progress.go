@@ -111,8 +111,8 @@ func firstSentence(r *scenarios.Result) string {
 	}
 	reason, _, _ = strings.Cut(reason, "\n")
 	const most = 160
-	if len(reason) > most {
-		reason = reason[:most] + "..."
+	if runes := []rune(reason); len(runes) > most {
+		reason = string(runes[:most]) + "..."
 	}
 	return reason
 }

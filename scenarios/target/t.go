@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 
 	"github.com/iscsispec/iscsispec/scenarios"
 	"github.com/iscsispec/iscsispec/scenarios/probe"
@@ -148,6 +149,16 @@ func (t *T) note(v scenarios.Verdict, firm bool, reason, actual string, want []s
 	t.findings = append(t.findings, f)
 }
 
+// unaccepted puts into one sentence what was wanted and what came instead; the finding has both whole.
+func unaccepted(actual any, want []string) string {
+	came, _, _ := strings.Cut(fmt.Sprint(actual), "\n")
+	came = strings.TrimSuffix(came, ".")
+	if len(want) == 0 {
+		return "Not accepted: " + came + "."
+	}
+	return "Wanted " + strings.Join(want, " or ") + "; got " + came + "."
+}
+
 // Fail notes that something came which the row does not accept, and ends the part.
 func (t *T) Fail(actual any, want ...string) {
 	t.Fault(actual, want...)
@@ -156,12 +167,12 @@ func (t *T) Fail(actual any, want ...string) {
 
 // Fault is Fail, but the part goes on.
 func (t *T) Fault(actual any, want ...string) {
-	t.note(scenarios.Fail, false, "No accepted outcome was seen.", fmt.Sprint(actual), want)
+	t.note(scenarios.Fail, false, unaccepted(actual, want), fmt.Sprint(actual), want)
 }
 
 // FailFirmly is Fail for rows of the level "should" whose verdict says "fails".
 func (t *T) FailFirmly(actual any, want ...string) {
-	t.note(scenarios.Fail, true, "No accepted outcome was seen.", fmt.Sprint(actual), want)
+	t.note(scenarios.Fail, true, unaccepted(actual, want), fmt.Sprint(actual), want)
 	panic(stop{})
 }
 
