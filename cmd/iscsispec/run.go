@@ -17,6 +17,9 @@ func (p *program) runChecks(cmd *cobra.Command, o *checkOptions, registry *scena
 	if err != nil {
 		return err
 	}
+	if o.workers < 0 {
+		return usageError("--workers %d: want 0 or more", o.workers)
+	}
 	selection, err := o.selection()
 	if err != nil {
 		return err
