@@ -16,7 +16,7 @@ const blocksMax = 12
 // lastPDUs is how many PDUs a block ends with.
 const lastPDUs = 8
 
-// pduLineMax is how much of a PDU's line the console shows, in bytes; the page shows all.
+// pduLineMax is how much of a PDU's line the console shows, in characters; the page shows all.
 const pduLineMax = 240
 
 // tell prints a block for each finding and then the summary.
@@ -133,8 +133,8 @@ func pduLines(r *scenarios.Result) []string {
 			arrow = "<-"
 		}
 		line := fmt.Sprintf("%12.6fs %s %s %s", e.At.Seconds(), e.Node, arrow, e.PDU)
-		if len(line) > pduLineMax {
-			line = line[:pduLineMax] + "..."
+		if runes := []rune(line); len(runes) > pduLineMax {
+			line = string(runes[:pduLineMax]) + "..."
 		}
 		lines = append(lines, line)
 	}
