@@ -20,6 +20,7 @@ type portKey struct {
 
 // faultState is guarded by the array's lock.
 type faultState struct {
+	redirects   int // logins that Alternate has counted
 	leakedSlots int
 	closed      int
 	dead        map[portKey]uint16 // TSIH of sessions that were logged out

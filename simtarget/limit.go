@@ -17,7 +17,7 @@ func (a *Array) limit(l *login, final bool) error {
 		return a.secondDiscovery(l)
 	}
 	policy := a.sessionPolicy()
-	if policy.OnExcess == ExcessKillOldest || !a.exceeds(l) {
+	if policy.OnExcess == ExcessKillOldest || a.dev.Sessions.EvictOldest || !a.exceeds(l) {
 		return nil
 	}
 	if policy.ExcessDelay > 0 && !final && !l.c.pause(policy.ExcessDelay) {

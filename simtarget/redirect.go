@@ -55,8 +55,7 @@ func (a *Array) redirects(l *login, policy *RedirectPolicy) bool {
 		}
 	}
 	if dev.Alternate {
-		a.picks++
-		if a.picks%2 == 0 {
+		if a.faults.redirects++; a.faults.redirects%2 == 0 {
 			return false
 		}
 	}
