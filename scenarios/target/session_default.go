@@ -36,7 +36,7 @@ func (t *T) groups() []iscsi.Address {
 	under := t.Facts.Portal
 	first, known := uint16(0), false
 	for _, p := range t.Facts.Portals {
-		if p.Address.HostPort() == under.HostPort() {
+		if p.HostPort() == under.HostPort() {
 			first, known = p.Tag, p.HasTag
 		}
 	}
@@ -55,7 +55,7 @@ func (t *T) sibling() iscsi.Address {
 	under := t.Facts.Portal.HostPort()
 	for _, own := range t.Facts.Portals {
 		for _, p := range t.Facts.Portals {
-			if own.Address.HostPort() == under && own.HasTag && p.HasTag && p.Tag == own.Tag && p.Address.HostPort() != under {
+			if own.HostPort() == under && own.HasTag && p.HasTag && p.Tag == own.Tag && p.HostPort() != under {
 				return p.Address
 			}
 		}
