@@ -29,6 +29,7 @@ type connection struct {
 	brokenAt  time.Time
 	heard     time.Time // When the last PDU arrived.
 	ping      keepalive
+	answers   int // To pings of the target's, queued since the writer last took the queue.
 
 	// Owned by the reader.
 	over    completions

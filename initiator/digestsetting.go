@@ -37,7 +37,7 @@ const toleratedNone = "CRC32C,None"
 func (x *loginExchange) tolerateNone(wants []text.Want) {
 	for i := range wants {
 		if w := &wants[i]; x.dev.Login.AcceptUnofferedNone && isDigest(w.Key) && w.Offer == "CRC32C" {
-			w.Offer = toleratedNone
+			w.Offer, w.Require = toleratedNone, false
 		}
 	}
 }

@@ -38,6 +38,11 @@ func (s *Session) open(kind taskKind, limit time.Duration, cause error) (*task, 
 	if s.phase == phaseOver || s.conn.broken != nil {
 		return nil, s.fate(s.conn)
 	}
+	if kind != taskLogout {
+		if err := s.silenced(); err != nil {
+			return nil, err
+		}
+	}
 	t := s.tasks.add(kind, s.conn)
 	if t == nil {
 		return nil, fmt.Errorf("%d tasks are open: %w", maxTasks, ErrQueueFull)
@@ -46,6 +51,17 @@ func (s *Session) open(kind taskKind, limit time.Duration, cause error) (*task, 
 	t.order = s.order
 	t.exchange = s.newExchange(limit, cause)
 	return t, nil
+}
+
+// silenced tells why nothing new may be asked once the Logout Request is out (RFC 7143, Section 11.14). The mutex is held.
+func (s *Session) silenced() error {
+	switch {
+	case s.phase < phaseLeaving:
+		return nil
+	case s.notice.byUser:
+		return ErrLoggedOut
+	}
+	return fmt.Errorf("%w: %w", ErrTransportLost, ErrAsyncLogout)
 }
 
 // newExchange makes an exchange; a limit of 0 or less is none.

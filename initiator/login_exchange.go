@@ -183,7 +183,7 @@ func (x *loginExchange) next(p *pdu.LoginResponse) (*pdu.LoginRequest, error) {
 		return nil, err
 	}
 	if p.Transit || x.dev.Login.OwnTransit && x.asked.Transit {
-		return x.transit(p, reply)
+		return x.transit(p, owed(pairs, reply))
 	}
 	return x.say(append(reply, x.negotiation.Offer()...)), nil
 }
@@ -207,6 +207,18 @@ func (x *loginExchange) take(pairs text.Pairs) (text.Pairs, error) {
 		return nil, err
 	}
 	return append(reply, proof...), nil
+}
+
+// owed leaves out of a reply what offers do not need: an offer that decides by itself may come with T=1 (RFC 7143, Section 6.2.2).
+func owed(offers, reply text.Pairs) text.Pairs {
+	var kept text.Pairs
+	for _, pair := range reply {
+		offer, _ := offers.Get(pair.Key)
+		if key, known := text.Lookup(pair.Key); !known || !key.Decides(offer) {
+			kept = append(kept, pair)
+		}
+	}
+	return kept
 }
 
 // transit enters the next stage, as both sides have agreed.

@@ -9,6 +9,9 @@ import (
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
 )
 
+// pingAnswersMax bounds the answers to the target's pings that wait to be sent: a target that pings and does not read must not make them grow.
+const pingAnswersMax = 1024
+
 // Ping sends a NOP-Out with data and returns what the target sends back, which the target may cut short. Data longer than
 // the target takes in one PDU is refused with ErrNotSupported, and so is a ping in a discovery session.
 // A target that does not answer within LoginConfig.AnswerTimeout loses the connection.
@@ -62,6 +65,12 @@ func (c *connection) receiveNOPIn(h *pdu.BHS) error {
 			if c.s.dev.Session.ZeroLUNInPingAnswer {
 				p.LUN = 0
 			}
+			if c.answers++; c.answers > pingAnswersMax {
+				return &ProtocolError{
+					Opcode: pdu.OpNOPIn, Field: "Target Transfer Tag", Got: fmt.Sprintf("%d pings whose answers are not taken", c.answers),
+					Want: fmt.Sprintf("at most %d", pingAnswersMax), Clause: "RFC 7143, Section 11.19",
+				}
+			}
 			c.sendPing(pdu.ReservedTag, p.TTT, p.LUN, nil)
 		}
 		return nil
@@ -86,6 +95,7 @@ type keepalive struct {
 	timer   *time.Timer
 	pending bool
 	sent    time.Time
+	itt     uint32 // Of the last ping; its task is free once it was answered.
 }
 
 // start arms the timer, unless pings are switched off or not allowed in this session.
@@ -129,11 +139,15 @@ func (c *connection) examine(now time.Time) (again time.Duration, dead bool) {
 	if left := cfg.PingInterval - now.Sub(c.heard); left > 0 {
 		return left, false
 	}
+	// A target that shows in another way that it lives need not be given up, but its unanswered pings must not use up the tasks.
+	if old := c.s.tasks.find(k.itt); old != nil && old.keepalive {
+		c.s.retire(old)
+	}
 	t, err := c.s.open(taskPing, 0, nil)
 	if err != nil {
 		return cfg.PingInterval, false
 	}
-	k.pending, k.sent = true, now
+	k.pending, k.sent, k.itt, t.keepalive = true, now, t.itt, true
 	c.sendPing(t.itt, pdu.ReservedTag, 0, nil)
 	return cfg.PingTimeout, false
 }

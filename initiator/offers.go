@@ -50,9 +50,15 @@ func (cfg *LoginConfig) wants(dev *Deviations) []text.Want {
 	}
 	wants = append(wants, text.Want{Key: text.KeyAuthMethod, Offer: cfg.authMethods()})
 	for _, o := range cfg.operational() {
-		wants = append(wants, text.Want{Key: o.Key, Offer: o.Value})
+		wants = append(wants, text.Want{Key: o.Key, Offer: o.Value, Require: demandsDigest(o)})
 	}
 	return wants
+}
+
+// demandsDigest reports whether an offer leaves the target no choice but a digest: without it, a login must not succeed, although a
+// target may reject the offer or pass over it (RFC 7143, Section 7.10).
+func demandsDigest(o Offer) bool {
+	return (o.Key == text.KeyHeaderDigest || o.Key == text.KeyDataDigest) && o.Value == "CRC32C"
 }
 
 // authMethods is the offer of AuthMethod. Credentials are a policy: where there are some, nothing else is offered.

@@ -68,12 +68,13 @@ func loadAndCut(t *testing.T, n *faults.Network, log *trace.Log) {
 		requesters.Go(func() {
 			time.Sleep(time.Duration(i+1) * time.Microsecond)
 			random := rand.New(rand.NewPCG(7, uint64(i)))
-			for s.Loss().Cause == nil {
+			for lost := false; !lost; { // Whether Loss is there yet when the first failure is told, is nobody's promise.
 				r := readRequest(random.IntN(512), 512*(1+random.IntN(64)))
 				if random.IntN(2) == 0 {
 					r = writeRequest(random.IntN(512), make([]byte, len(r.Read)))
 				}
 				err := s.Do(t.Context(), r)
+				lost = err != nil
 				log.Record(trace.Event{Kind: trace.KindRequest, Node: fmt.Sprint("requester ", i), State: fmt.Sprint(r.Transferred), Err: fmt.Sprint(err)})
 			}
 		})

@@ -42,7 +42,9 @@ func (c *connection) conclude(t *task, p *pdu.SCSIResponse, data []byte) error {
 		c.s.settle(t, &c.over)
 		return nil
 	}
-	if p.ExpDataSN != 0 && p.ExpDataSN != t.dataSN {
+	// What was asked for after the requester gave up, or after the Logout Request, was not counted.
+	counted := t.quit == nil && c.s.phase < phaseLeaving
+	if counted && p.ExpDataSN != 0 && p.ExpDataSN != t.dataSN {
 		return wrongNumber(pdu.OpSCSIResponse, "ExpDataSN", p.ExpDataSN, t.dataSN, "RFC 7143, Section 11.4.8")
 	}
 	if err := t.takeSense(data); err != nil {

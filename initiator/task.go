@@ -33,6 +33,8 @@ type task struct {
 
 	req      *Request  // taskSCSI; nil once the requester has been answered.
 	exchange *exchange // All other kinds.
+	// keepalive marks a taskPing that nobody waits for.
+	keepalive bool
 
 	received  int    // Data-In bytes that arrived.
 	dataSN    uint32 // Next DataSN or R2TSN expected.

@@ -132,6 +132,9 @@ func (x *textExchange) slot() (*task, error) {
 	if t == nil || s.conn.broken != nil {
 		return nil, s.fate(s.conn)
 	}
+	if err := s.silenced(); err != nil {
+		return nil, err
+	}
 	t.exchange = s.newExchange(s.cfg.AnswerTimeout, late)
 	return t, nil
 }

@@ -46,7 +46,7 @@ func (c *connection) write() {
 			c.s.mu.Unlock()
 			return
 		}
-		batch, c.queue = c.queue, batch[:0]
+		batch, c.queue, c.answers = c.queue, batch[:0], 0
 		expStatSN := c.expStatSN
 		if c.s.forcedDigests != nil {
 			c.writer.digests = *c.s.forcedDigests

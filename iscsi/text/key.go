@@ -156,6 +156,11 @@ func (k Key) Negotiated() bool {
 	return false
 }
 
+// Decides tells whether an offer of the key settles it by itself, so that it needs no answer (RFC 7143, Section 6.2.2).
+func (k Key) Decides(offer string) bool {
+	return k.Function == And && offer == No || k.Function == Or && offer == Yes
+}
+
 // Admits tells whether a single value (not an offered list) is legal for the key: a number in range, Yes or No, one of the
 // defined values, or any text that is not too long. The constants that answer an offer are no values.
 func (k Key) Admits(value string) bool {

@@ -125,7 +125,7 @@ func (n *Negotiation) Open() []string {
 }
 
 func (s *keyState) decidesItself() bool {
-	return s.key.Function == And && s.want.Offer == No || s.key.Function == Or && s.want.Offer == Yes
+	return s.key.Decides(s.want.Offer)
 }
 
 // Unoffered tells whether Offer would return anything in the present stage.
