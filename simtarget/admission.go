@@ -159,7 +159,8 @@ func (a *Array) greeting(l *login, n disk.Nexus) scsi.ASC {
 // opened attaches the connection once the final response is queued. The caller holds the session's lock.
 func (s *session) opened(c *connection) {
 	c.session = s
-	if s.closed {
+	if s.closed { // Another login or an action has ended it since it was admitted.
+		c.end(EndFIN)
 		return
 	}
 	s.conn = c

@@ -40,8 +40,11 @@ type task struct {
 	awaits   []*reset     // task management that is answered when the task is gone
 }
 
-// taskSet holds a session's tasks, in order of arrival. Its size is bounded by the command window and the limit of immediate commands. The
-// session's lock guards it.
+// abortedMax bounds the aborted tasks of a session whose data is still awaited: they have given their places in the window back.
+const abortedMax = 1024
+
+// taskSet holds a session's tasks, in order of arrival. Its size is bounded by the command window, the limit of immediate commands, and
+// abortedMax. The session's lock guards it.
 type taskSet struct {
 	tasks []*task
 	spare []*task

@@ -94,6 +94,11 @@ func (s *session) abort(k *task) bool {
 		s.remove(k)
 		return false
 	}
+	if len(s.tasks.tasks)-s.tasks.count() >= abortedMax {
+		s.ignored.add(k.itt) // Its data is dropped without the task.
+		s.remove(k)
+		return false
+	}
 	s.uncount(k)
 	k.release(s.array)
 	k.phase, k.transfer.fault = phaseAborted, scsi.CommandsCleared

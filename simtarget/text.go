@@ -122,10 +122,14 @@ func (r *TextRule) apply(answers text.Pairs) text.Pairs {
 // answerText answers the keys of a text in full feature phase (RFC 7143, Section 6.4).
 func (s *session) answerText(c *connection, pairs text.Pairs) text.Pairs {
 	var answers text.Pairs
+	listed := false
 	for _, pair := range pairs {
 		key, known := text.Lookup(pair.Key)
 		switch {
+		case pair.Key == text.KeySendTargets && listed: // A list for each repetition would be an answer without measure.
+			answers.Add(pair.Key, text.Reject)
 		case pair.Key == text.KeySendTargets:
+			listed = true
 			answers = append(answers, s.sendTargets(c, pair.Value)...)
 		case !known:
 			answers.Add(pair.Key, text.NotUnderstood)
