@@ -18,15 +18,17 @@ import (
 
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
 	"github.com/iscsispec/iscsispec/scenarios"
+	"github.com/iscsispec/iscsispec/scenarios/peers"
 	"github.com/iscsispec/iscsispec/trace"
 )
 
 // dissect lets tshark say its mind about a capture.
 func dissect(t *testing.T, capture []byte, args ...string) []string {
 	t.Helper()
-	tshark, err := exec.LookPath("tshark")
+	peers.Need(t, "tshark")
+	tshark, err := peers.Find("tshark")
 	if err != nil {
-		t.Skip("tshark is not installed, so no second opinion on captures is to be had")
+		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "capture.pcapng")
 	if err := os.WriteFile(path, capture, 0o600); err != nil {

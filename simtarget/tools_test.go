@@ -9,17 +9,20 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/iscsispec/iscsispec/scenarios/peers"
 )
 
 // These tests let tools that others wrote talk to the array over loopback TCP: a mistake that our own two sides share shows here. Each
 // skips where its tool is not installed.
 
-// tool finds a program or skips the test.
+// tool finds a program, or skips the test; see peers.Need.
 func tool(t *testing.T, name string) string {
 	t.Helper()
-	path, err := exec.LookPath(name)
+	peers.Need(t, name)
+	path, err := peers.Find(name)
 	if err != nil {
-		t.Skipf("%s is not installed", name)
+		t.Fatal(err)
 	}
 	return path
 }
@@ -144,6 +147,9 @@ func TestQEMUConvertsAndCompares(t *testing.T) {
 	}
 	out, err := exec.CommandContext(t.Context(), path, "convert", "-n", "-f", "raw", "-O", "raw", image, url).CombinedOutput()
 	if err != nil && bytes.Contains(out, []byte("Unknown protocol")) {
+		if os.Getenv(peers.RequireVariable) == "1" {
+			t.Fatal("this qemu-img has no iSCSI driver (Debian: qemu-block-extra)")
+		}
 		t.Skip("this qemu-img has no iSCSI driver")
 	}
 	if err != nil {
