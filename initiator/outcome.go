@@ -3,6 +3,8 @@ package initiator
 import (
 	"context"
 	"errors"
+
+	"github.com/iscsispec/iscsispec/scsi"
 )
 
 // Outcome names one result so that results can be compared and counted: "GOOD", "CHECK CONDITION" and so on when the
@@ -11,7 +13,7 @@ func (r *Request) Outcome() string {
 	if r.Err != nil {
 		return OutcomeOf(r.Err)
 	}
-	return statusName(r.Status)
+	return scsi.Status(r.Status).String()
 }
 
 // OutcomeOf names an error of a request or an operation: "LOGGED-OUT", "DEVICE-REMOVED", "QUEUE-FULL", "TRANSPORT-LOST",
@@ -43,29 +45,5 @@ func OutcomeOf(err error) string {
 		return "TRANSPORT-LOST"
 	default:
 		return "ERROR"
-	}
-}
-
-// statusName names a SCSI status byte (SAM-5, Section 5.3.1).
-func statusName(status byte) string {
-	switch status {
-	case 0x00:
-		return "GOOD"
-	case 0x02:
-		return "CHECK CONDITION"
-	case 0x04:
-		return "CONDITION MET"
-	case 0x08:
-		return "BUSY"
-	case 0x18:
-		return "RESERVATION CONFLICT"
-	case 0x28:
-		return "TASK SET FULL"
-	case 0x30:
-		return "ACA ACTIVE"
-	case 0x40:
-		return "TASK ABORTED"
-	default:
-		return "STATUS"
 	}
 }
