@@ -104,22 +104,3 @@ func Conclude(findings []Finding) Outcome {
 	}
 	return o
 }
-
-// Join puts the outcomes of a check's parts together: the gravest verdict with its reason and trace, all findings, all
-// faults, the sum of the durations. Parts without a trace of their own leave the first trace standing.
-func Join(parts ...Outcome) Outcome {
-	if len(parts) == 0 {
-		return Unclear("The check has no parts.")
-	}
-	whole := parts[0]
-	for _, p := range parts[1:] {
-		findings := append(whole.Findings[:len(whole.Findings):len(whole.Findings)], p.Findings...)
-		faults := append(whole.Faults[:len(whole.Faults):len(whole.Faults)], p.Faults...)
-		duration := whole.Duration + p.Duration
-		if p.Verdict.gravity() > whole.Verdict.gravity() {
-			whole = p
-		}
-		whole.Findings, whole.Faults, whole.Duration = findings, faults, duration
-	}
-	return whole
-}

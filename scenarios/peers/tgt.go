@@ -254,9 +254,6 @@ func (t *TGT) DiskFile(target, disk int) string {
 // Log returns what tgtd wrote.
 func (t *TGT) Log() string { return t.log.String() }
 
-// Ended is closed when tgtd is gone, be it by Stop or by itself.
-func (t *TGT) Ended() <-chan struct{} { return t.ended }
-
 // Stop kills tgtd, which ignores the gentler signals, waits for it and removes its files. It may be called several times.
 func (t *TGT) Stop() {
 	t.once.Do(func() {
