@@ -3,9 +3,11 @@ package initiator
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
+	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
 	"github.com/iscsispec/iscsispec/iscsi/text"
 )
@@ -162,6 +164,24 @@ func TestOfferThatDecidesMayComeWithTransit(t *testing.T) {
 		s := mustLogin(t, n, cfg)
 		if p := s.Info().Params; p.ImmediateData || !p.InitialR2T {
 			t.Errorf("%+v", p)
+		}
+	})
+}
+
+// A redirect may name more addresses than anybody has time for.
+func TestAlternativesOfARedirectAreBounded(t *testing.T) {
+	bubble(t, func(t *testing.T, n *fakeNetwork) {
+		n.at(portalA, func(e *fakeEnd) {
+			var many []string
+			for i := range 200 {
+				many = append(many, fmt.Sprintf("198.51.100.%d", i+1))
+			}
+			e.redirect(iscsi.StatusMovedTemporarily, many...)
+		})
+		_, err := Login(t.Context(), n, config())
+		var failed *RedirectError
+		if !errors.As(err, &failed) || len(n.dialed) != 1+1+redirectLimit {
+			t.Errorf("%d dials: %v", len(n.dialed), err)
 		}
 	})
 }

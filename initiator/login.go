@@ -13,7 +13,7 @@ import (
 
 // Login dials cfg.Portal, logs in, follows redirects, and returns the session in full feature phase.
 //
-// Redirects are followed within the call, at most 32 in a row; at each portal the whole login is done anew, with all of
+// Redirects are followed within the call, at most 32 in a row, with at most 32 further addresses tried; at each portal the whole login is done anew, with all of
 // LoginTimeout. A failure is a *LoginError, or a *RedirectError around one if a redirect led to it. The end of ctx ends the login with the context's cause.
 func Login(ctx context.Context, d Dialer, cfg LoginConfig) (*Session, error) {
 	cfg = cfg.withDefaults()
@@ -30,6 +30,8 @@ type loginAttempt struct {
 	dev       *Deviations
 	dialer    Dialer
 	redirects []Redirect
+	// alternatives counts the portals tried because another one of the same redirect failed.
+	alternatives int
 }
 
 // loginAt logs in at one portal. The error is *LoginError or *moved.

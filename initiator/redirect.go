@@ -13,7 +13,8 @@ import (
 	"github.com/iscsispec/iscsispec/trace"
 )
 
-// redirectLimit bounds the redirects that one login follows in a row.
+// redirectLimit bounds the redirects that one login follows in a row, and the further addresses of redirects that it tries in all: each
+// may take a whole LoginTimeout.
 const redirectLimit = 32
 
 var (
@@ -69,9 +70,10 @@ func (a *loginAttempt) any(ctx context.Context, portals []iscsi.Address, m *move
 			})
 		}
 		s, err := a.loginAt(ctx, portal)
-		if err == nil || i == len(portals)-1 || ctx.Err() != nil || final(err) {
+		if err == nil || i == len(portals)-1 || ctx.Err() != nil || final(err) || a.alternatives == redirectLimit {
 			return s, portal, err
 		}
+		a.alternatives++
 	}
 	panic("initiator: a redirect without portals")
 }
