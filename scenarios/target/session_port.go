@@ -27,7 +27,7 @@ func sessionPortChecks() []Check {
 
 func loginAtEachPortal(t *T) {
 	for _, portal := range t.Facts.Portals {
-		t.Part(portal.Address.HostPort(), func() {
+		t.Part(portal.HostPort(), func() {
 			r := t.Login(probe.Login{Portal: portal.Address})
 			if r.Outcome == probe.LoginUnreachable {
 				t.Skip("The portal cannot be reached from here: %v.", r)
