@@ -15,8 +15,10 @@ import (
 const (
 	// diskStep is the largest transfer of one command, in bytes, unless the unit takes less.
 	diskStep = 256 << 10
-	// diskDepth is how many commands of one call are under way at once.
+	// diskDepth is how many commands of one call are under way at once, unless DiskOptions say otherwise.
 	diskDepth = 8
+	// diskDepthMax bounds them, and with them the memory of one call.
+	diskDepthMax = 128
 )
 
 // Disk gives random access to the medium of one logical unit. Transfers are split into commands that the unit takes, several of
@@ -28,6 +30,14 @@ type Disk struct {
 	blocks    uint64
 	blockSize int
 	step      int // Bytes of one command, a multiple of blockSize.
+	depth     int // Commands of one call that are under way at once.
+}
+
+// DiskOptions say how a Disk uses its unit. The zero value is fit for sound targets.
+type DiskOptions struct {
+	// Depth is how many commands of one call are under way at once, 1 to 128; 0 means 8. There are targets that lose
+	// commands which come while another is being carried out: 1 spares them.
+	Depth int
 }
 
 // TransferError says which part of a transfer failed.
@@ -51,7 +61,13 @@ func (e *TransferError) Unwrap() error { return e.Err }
 
 // OpenDisk asks a logical unit, given in wire form (scsi.LUN), for its capacity and its limits. The context bounds the opening. A
 // unit that answers no READ CAPACITY, for one because it is no disk, is a *StatusError.
-func OpenDisk(ctx context.Context, s *Session, lun uint64) (*Disk, error) {
+func OpenDisk(ctx context.Context, s *Session, lun uint64, o DiskOptions) (*Disk, error) {
+	if o.Depth < 0 || o.Depth > diskDepthMax {
+		return nil, fmt.Errorf("depth %d, want 0 to %d: %w", o.Depth, diskDepthMax, ErrNotSupported)
+	}
+	if o.Depth == 0 {
+		o.Depth = diskDepth
+	}
 	blocks, size, err := s.ReadCapacity(ctx, lun)
 	if err != nil {
 		return nil, fmt.Errorf("capacity of LUN %v: %w", scsi.LUN(lun), err)
@@ -59,7 +75,7 @@ func OpenDisk(ctx context.Context, s *Session, lun uint64) (*Disk, error) {
 	if size == 0 || size > diskStep || blocks > math.MaxInt64/uint64(size) {
 		return nil, fmt.Errorf("capacity of LUN %v: %d blocks of %d bytes: %w", scsi.LUN(lun), blocks, size, ErrNotSupported)
 	}
-	d := &Disk{s: s, lun: lun, blocks: blocks, blockSize: int(size)}
+	d := &Disk{s: s, lun: lun, blocks: blocks, blockSize: int(size), depth: o.Depth}
 	most, err := d.maxTransfer(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("block limits of LUN %v: %w", scsi.LUN(lun), err)

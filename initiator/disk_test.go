@@ -22,7 +22,7 @@ func ownDisk(t *testing.T, profile string) (*initiator.Disk, *initiator.Session)
 		s.Close()
 		<-s.Done()
 	})
-	d, err := initiator.OpenDisk(t.Context(), s, 0)
+	d, err := initiator.OpenDisk(t.Context(), s, 0, initiator.DiskOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,17 +2,23 @@ package initiator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/iscsispec/iscsispec/scsi"
 )
 
 // Query sends one command that reads at most length bytes, and returns what came. It is repeated a few times while a unit
-// attention or a busy unit keeps the answer back. A status other than GOOD is *StatusError.
+// attention or a busy unit keeps the answer back. A status other than GOOD is *StatusError; what came short of the target's own count is
+// returned beside the *IncompleteError, since parameter data tell their length themselves.
 func (s *Session) Query(ctx context.Context, lun uint64, cdb []byte, length int) ([]byte, error) {
 	r := &Request{LUN: lun, CDB: cdb, Read: make([]byte, length)}
 	for again := 0; ; again++ {
 		if err := s.Do(ctx, r); err != nil {
+			var short *IncompleteError
+			if errors.As(err, &short) {
+				return r.Read[:short.Got], err
+			}
 			return nil, err
 		}
 		if scsi.Status(r.Status) == scsi.StatusGood {

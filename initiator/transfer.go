@@ -48,7 +48,7 @@ type mover struct {
 func (d *Disk) move(ctx context.Context, t *transfer) (moved int64, err error) {
 	m := &mover{transfer: t, d: d}
 	for {
-		for !m.ended && len(m.open) < diskDepth && ctx.Err() == nil {
+		for !m.ended && len(m.open) < m.d.depth && ctx.Err() == nil {
 			m.begin()
 		}
 		switch {

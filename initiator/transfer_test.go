@@ -56,7 +56,7 @@ func moody(n *fakeNetwork, sense scsi.Sense, statuses ...scsi.Status) {
 func TestDiskRepeatsWhatMayBeRepeated(t *testing.T) {
 	bubble(t, func(t *testing.T, n *fakeNetwork) {
 		moody(n, scsi.NewSense(scsi.UnitAttention, scsi.PowerOnOrReset), scsi.StatusCheckCondition, scsi.StatusBusy, scsi.StatusTaskSetFull)
-		d, err := OpenDisk(t.Context(), mustLogin(t, n, config()), 0)
+		d, err := OpenDisk(t.Context(), mustLogin(t, n, config()), 0, DiskOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,7 +80,7 @@ func TestDiskRepeatsWhatMayBeRepeated(t *testing.T) {
 func TestDiskDoesNotRepeatRefusals(t *testing.T) {
 	bubble(t, func(t *testing.T, n *fakeNetwork) {
 		moody(n, scsi.NewSense(scsi.MediumError, scsi.UnrecoveredReadError), scsi.StatusGood, scsi.StatusCheckCondition)
-		d, err := OpenDisk(t.Context(), mustLogin(t, n, config()), 0)
+		d, err := OpenDisk(t.Context(), mustLogin(t, n, config()), 0, DiskOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +96,7 @@ func TestDiskDoesNotRepeatRefusals(t *testing.T) {
 func TestDiskDoesNotWaitForEver(t *testing.T) {
 	bubble(t, func(t *testing.T, n *fakeNetwork) {
 		moody(n, scsi.Sense{}, scsi.StatusGood, never)
-		d, err := OpenDisk(t.Context(), mustLogin(t, n, config()), 0)
+		d, err := OpenDisk(t.Context(), mustLogin(t, n, config()), 0, DiskOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -106,6 +106,40 @@ func TestDiskDoesNotWaitForEver(t *testing.T) {
 		}
 		if took := time.Since(began); took != diskAnswerTimeout {
 			t.Errorf("took %v", took)
+		}
+	})
+}
+
+// TestParameterDataOutliveAMiscount meets a target that reports what it sent as the residual.
+func TestParameterDataOutliveAMiscount(t *testing.T) {
+	bubble(t, func(t *testing.T, n *fakeNetwork) {
+		n.at(portalA, func(e *fakeEnd) {
+			if !e.login() {
+				return
+			}
+			for p := e.read(); p != nil; p = e.read() {
+				c, ok := p.(*pdu.SCSICommand)
+				switch {
+				case !ok:
+				case scsi.Opcode(c.CDB[0]) == scsi.OpReportLUNs:
+					data := scsi.AppendLUNList(nil, []scsi.LUN{0})
+					e.write(&pdu.DataIn{Final: true, StatusPresent: true, ITT: c.ITT, Underflow: true, ResidualCount: uint32(len(data)), Data: data})
+				case scsi.Opcode(c.CDB[0]) == scsi.OpInquiry && c.CDB[1] == 0:
+					data := scsi.InquiryData{Version: 5, Vendor: "MISCOUNT"}.Append(nil)
+					e.write(&pdu.DataIn{Final: true, StatusPresent: true, ITT: c.ITT, Underflow: true, ResidualCount: uint32(len(data)), Data: data})
+				default:
+					e.write(&pdu.SCSIResponse{ITT: c.ITT, Status: byte(scsi.StatusCheckCondition)})
+				}
+			}
+		})
+		s := mustLogin(t, n, config())
+		units, err := s.Units(t.Context())
+		if err != nil || len(units) != 1 || units[0].Identity.Vendor != "MISCOUNT" {
+			t.Errorf("%+v, %v", units, err)
+		}
+		var short *IncompleteError
+		if data, err := s.Query(t.Context(), 0, scsi.Inquiry(260), 260); len(data) != scsi.InquiryLength || !errors.As(err, &short) {
+			t.Errorf("%d bytes, %v", len(data), err)
 		}
 	})
 }

@@ -62,7 +62,12 @@ func askSession(ctx context.Context, session *Session, q question) reply {
 	defer cancel()
 	r := &Request{LUN: q.lun, CDB: q.cdb, Read: make([]byte, q.length)}
 	if err := session.Do(ctx, r); err != nil {
-		return reply{err: err}
+		var short *IncompleteError
+		if !errors.As(err, &short) {
+			return reply{err: err}
+		}
+		// Parameter data tell their length themselves: a target that miscounts the rest does not make them useless.
+		return reply{data: r.Read[:short.Got], status: scsi.StatusGood}
 	}
 	sense, _ := scsi.ParseSense(r.Sense)
 	return reply{data: r.Read[:r.Transferred], status: scsi.Status(r.Status), sense: sense}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -69,7 +70,10 @@ func (o *inquiryOptions) run(cmd *cobra.Command, u iscsi.URL) error {
 	u.HasLUN = true
 	return o.withSession(cmd, u, func(ctx context.Context, s *initiator.Session) error {
 		data, err := s.Query(ctx, uint64(scsi.LUNOf(uint32(u.LUN))), cdb, length)
-		if err != nil {
+		var short *initiator.IncompleteError
+		if errors.As(err, &short) {
+			fmt.Fprintf(cmd.ErrOrStderr(), "iscsispec: warning: %v\n", err)
+		} else if err != nil {
 			return err
 		}
 		fields, err := describeInquiry(data)

@@ -12,14 +12,13 @@ import (
 
 	"github.com/iscsispec/iscsispec/initiator"
 	"github.com/iscsispec/iscsispec/iscsi"
-	"github.com/iscsispec/iscsispec/scsi"
 )
 
 // readOptions are the flags of read.
 type readOptions struct {
-	connectOptions
-	offset, length byteCount
-	to             string
+	diskOptions
+	length byteCount
+	to     string
 }
 
 func (p *program) readCommand() *cobra.Command {
@@ -40,8 +39,7 @@ Exit status: 0 all was read, 1 the unit refused, 2 what was asked for does not f
 			return o.run(cmd, u)
 		},
 	}
-	o.addFlags(cmd)
-	cmd.Flags().Var(&o.offset, "offset", "where to begin")
+	o.addDiskFlags(cmd)
 	cmd.Flags().Var(&o.length, "length", "how much to read")
 	cmd.Flags().StringVar(&o.to, "to", "-", `file to write, or "-" for standard output`)
 	return cmd
@@ -68,11 +66,7 @@ func (o *readOptions) run(cmd *cobra.Command, u iscsi.URL) error {
 	if err := o.checkUnit(u); err != nil {
 		return err
 	}
-	return o.withSession(cmd, u, func(ctx context.Context, s *initiator.Session) error {
-		disk, err := initiator.OpenDisk(ctx, s, uint64(scsi.LUNOf(uint32(u.LUN))))
-		if err != nil {
-			return err
-		}
+	return o.withDisk(cmd, u, func(ctx context.Context, disk *initiator.Disk) error {
 		// A file that is there stays as it is where the unit cannot give what was asked for.
 		if err := disk.Check(int64(o.offset), int64(o.length)); err != nil {
 			return err
@@ -117,12 +111,4 @@ func (w localWriter) Write(p []byte) (int, error) {
 		err = usageError("--to: %w", err)
 	}
 	return n, err
-}
-
-// checkUnit refuses a URL that does not name a unit: whose bytes are meant is never guessed.
-func (o *connectOptions) checkUnit(u iscsi.URL) error {
-	if u.Target == "" || !u.HasLUN {
-		return usageError("%s: want a URL with target and LUN; iscsispec luns lists them", plainURL(u))
-	}
-	return o.check()
 }

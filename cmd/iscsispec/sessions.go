@@ -36,7 +36,7 @@ to each portal group of each target that discovery lists. A URL that is given ag
 With --watch the sessions are kept up, and every change is told, until an interrupt: a lost connection, attempts to log in
 again, devices that come, go, or wait.
 
-Exit status: 0 all logins succeeded, 3 one did not, 130 interrupted.` + credentialsHelp,
+Exit status: 0 all logins succeeded, 3 one did not, or a session was lost at once, 130 interrupted.` + credentialsHelp,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var urls []iscsi.URL
@@ -91,7 +91,7 @@ func (o *sessionsOptions) run(cmd *cobra.Command, urls []iscsi.URL) error {
 	switch {
 	case cmd.Context().Err() != nil:
 		return leave(exitInterrupted)
-	case failed > 0:
+	case failed > 0 || now.lost():
 		return leave(exitUnreachable)
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,6 +84,11 @@ func listingOf(m *initiator.Manager) listing {
 		l.Devices = append(l.Devices, line)
 	}
 	return l
+}
+
+// lost reports whether a session is not connected.
+func (l listing) lost() bool {
+	return slices.ContainsFunc(l.Sessions, func(s sessionLine) bool { return len(s.Connections) == 0 })
 }
 
 func sessionLineOf(s initiator.SessionStatus) sessionLine {

@@ -13,7 +13,6 @@ import (
 	"github.com/iscsispec/iscsispec/initiator"
 	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/scenarios"
-	"github.com/iscsispec/iscsispec/scsi"
 )
 
 // flushLimit bounds the wait for the unit to empty its cache.
@@ -21,10 +20,9 @@ const flushLimit = 60 * time.Second
 
 // writeOptions are the flags of write.
 type writeOptions struct {
-	connectOptions
-	offset byteCount
-	in     string
-	allow  string
+	diskOptions
+	in    string
+	allow string
 }
 
 func (p *program) writeCommand() *cobra.Command {
@@ -49,8 +47,7 @@ Exit status: 0 all was written, 1 the unit refused, 2 the input does not fit the
 			return o.run(cmd, u)
 		},
 	}
-	o.addFlags(cmd)
-	cmd.Flags().Var(&o.offset, "offset", "where to begin")
+	o.addDiskFlags(cmd)
 	cmd.Flags().StringVar(&o.in, "in", "", `file to write, or "-" for standard input`)
 	cmd.Flags().StringVar(&o.allow, "allow", "safe", "what may be done to a foreign target: safe, writes or disruptive")
 	return cmd
@@ -75,11 +72,7 @@ func (o *writeOptions) run(cmd *cobra.Command, u iscsi.URL) error {
 		return err
 	}
 	defer input.Close()
-	return o.withSession(cmd, u, func(ctx context.Context, s *initiator.Session) error {
-		disk, err := initiator.OpenDisk(ctx, s, uint64(scsi.LUNOf(uint32(u.LUN))))
-		if err != nil {
-			return err
-		}
+	return o.withDisk(cmd, u, func(ctx context.Context, disk *initiator.Disk) error {
 		if err := disk.Check(int64(o.offset), length); err != nil {
 			return err
 		}
