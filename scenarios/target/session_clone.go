@@ -75,11 +75,11 @@ func cloneOutcome(t *T) {
 	default:
 		t.Fail(r, want...)
 	}
-	for range 2 {
+	for _, quiet := range []time.Duration{0, 10 * time.Second} {
+		t.idle(quiet, conns...)
 		for i, c := range conns {
 			t.Survives(c, fmt.Sprintf("session %d", i+1))
 		}
-		t.idle(10*time.Second, conns...)
 	}
 }
 
