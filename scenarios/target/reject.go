@@ -13,21 +13,25 @@ func rejectChecks() []Check {
 	return []Check{{ID: "reject.format.fields", Run: rejectFields}}
 }
 
-// offences are PDUs that targets are known to reject.
+// offences are PDUs that targets are known to reject. The reserved operation code stands last, for targets that reject nothing else: no
+// dissector can make sense of it, so captures are better off without.
 func offences(c *probe.Conn) []*pdu.Frame {
 	var reserved pdu.Frame
 	reserved.BHS[0], reserved.BHS[1] = 0x40|0x1f, 0x80
 	reserved.BHS.SetITT(c.NewTag())
 	return []*pdu.Frame{
-		&reserved,
 		pdu.FrameOf(&pdu.SNACKRequest{ITT: pdu.ReservedTag, TTT: pdu.ReservedTag, Type: 1, ExpStatSN: c.ExpStatSN}),
 		pdu.FrameOf(&pdu.DataOut{Final: true, ITT: 0xdead0002, TTT: 0xdead0003, ExpStatSN: c.ExpStatSN, Data: []byte("none asked for this")}),
+		&reserved,
 	}
 }
 
 func rejectFields(t *T) {
 	seen := false
 	for i := range 3 {
+		if seen && i == 2 {
+			break
+		}
 		c := t.Open(probe.Login{})
 		frame := offences(c)[i]
 		next := c.ExpStatSN
