@@ -34,7 +34,7 @@ one line a portal: the target's name, the address with its portal group tag, and
 
 Credentials are better given as ISCSISPEC_CHAP_USERNAME and ISCSISPEC_CHAP_PASSWORD than in the URL, which other users
 of the machine can see.`,
-		Args: cobra.ExactArgs(1),
+		Args: one("URL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			u, err := p.parseURL(cmd, args[0])
 			if err != nil {

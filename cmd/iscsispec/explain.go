@@ -14,7 +14,7 @@ func (p *program) explainCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:               "explain ID",
 		Short:             "Explain one row of the catalogue: clause, stimulus, accepted outcomes, defect",
-		Args:              cobra.ExactArgs(1),
+		Args:              one("ID"),
 		ValidArgsFunction: p.completeRows,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			registry, err := p.registry()

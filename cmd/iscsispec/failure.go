@@ -42,7 +42,11 @@ func tell(con *console, out string, results []*scenarios.Result, wall time.Durat
 
 // summaryLine counts by verdict; verdicts that did not occur are left out, known findings never.
 func summaryLine(con *console, s scenarios.Summary, wall time.Duration) string {
-	parts := []string{con.paint(sgrBold, fmt.Sprintf("%d checks", s.Total))}
+	noun := "checks"
+	if s.Total == 1 {
+		noun = "check"
+	}
+	parts := []string{con.paint(sgrBold, fmt.Sprintf("%d %s", s.Total, noun))}
 	for _, v := range scenarios.Verdicts() {
 		if n := s.Count(v); n > 0 || v == scenarios.Pass || v == scenarios.Fail {
 			parts = append(parts, fmt.Sprintf("%d %s", n, v))

@@ -38,7 +38,7 @@ with --vpd one page of its vital product data. Without a target in the URL the o
 asked, without a LUN the unit 0.
 
 Exit status: 0 the unit answered, 1 it refused, 3 it could not be reached.` + credentialsHelp,
-		Args: cobra.ExactArgs(1),
+		Args: one("URL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			u, err := p.parseURL(cmd, args[0])
 			if err != nil {

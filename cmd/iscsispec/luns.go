@@ -23,7 +23,7 @@ and each unit for what it is (INQUIRY) and how large (READ CAPACITY). Without a 
 that discovery lists are shown.
 
 Exit status: 0 all listed, 3 a target could not be reached.` + credentialsHelp,
-		Args: cobra.ExactArgs(1),
+		Args: one("URL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			u, err := p.parseURL(cmd, args[0])
 			if err != nil {

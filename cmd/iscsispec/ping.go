@@ -36,7 +36,7 @@ and tells how long their answers took and whether the data came back as they wer
 one that discovery lists is pinged.
 
 Exit status: 0 all answered as sent, 1 an answer carried other data, 3 the target could not be reached or fell silent.` + credentialsHelp,
-		Args: cobra.ExactArgs(1),
+		Args: one("URL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			u, err := p.parseURL(cmd, args[0])
 			if err != nil {

@@ -30,7 +30,7 @@ func (p *program) readCommand() *cobra.Command {
 standard output. Both are of whole blocks of the unit. Numbers may end in K, M, G or T, for powers of 1024.
 
 Exit status: 0 all was read, 1 the unit refused, 2 what was asked for does not fit the unit, 3 it could not be reached.` + credentialsHelp,
-		Args: cobra.ExactArgs(1),
+		Args: one("URL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			u, err := p.parseURL(cmd, args[0])
 			if err != nil {

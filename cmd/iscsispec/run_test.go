@@ -79,7 +79,7 @@ func TestAFailureIsToldInFull(t *testing.T) {
 	for _, want := range []string{
 		"x FAIL    " + rowFirst, "Expected: this or that", "Actual:   neither", "Reason:   It came to nothing.",
 		"Finding:  fail: A field is wrong.", "Clause:   RFC 7143 §6.3", "Last PDUs:", "probe -> NOP-Out",
-		"Replay:   iscsispec check target --only " + rowFirst + " --seed 5", "1 checks, 0 pass, 1 fail",
+		"Replay:   iscsispec check target --only " + rowFirst + " --seed 5", "1 check, 0 pass, 1 fail",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is missing from\n%s", want, out)

@@ -38,7 +38,7 @@ for powers of 1024.
 What was at that place is lost, so nothing is written without --allow writes.
 
 Exit status: 0 all was written, 1 the unit refused, 2 the input does not fit the unit, 3 it could not be reached.` + credentialsHelp,
-		Args: cobra.ExactArgs(1),
+		Args: one("URL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			u, err := p.parseURL(cmd, args[0])
 			if err != nil {

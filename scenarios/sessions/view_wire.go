@@ -50,12 +50,6 @@ func Before(t time.Duration) Filter { return func(w Wire) bool { return w.At < t
 // OnConn picks one connection.
 func OnConn(name string) Filter { return func(w Wire) bool { return w.Conn == name } }
 
-// AtPortal picks connections to one portal, given by letter or address.
-func AtPortal(portal string) Filter {
-	address := PortalAddress(portal)
-	return func(w Wire) bool { return w.Portal() == address }
-}
-
 // Opcode picks by operation code.
 func Opcode(codes ...pdu.Opcode) Filter {
 	return func(w Wire) bool {
