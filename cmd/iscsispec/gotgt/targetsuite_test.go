@@ -40,19 +40,47 @@ func TestTargetSuiteAgainstGotgt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	results, err := runner.Run(t.Context(), entries)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, r := range results {
-		// gotgt ends, in some runs, when a session is opened while another one executes a command: one changes a map that the other
-		// reads (pkg/scsi, AddCommandQueue). That can meet any check, so it is no news wherever it happens.
-		if !r.Expected() && strings.Contains(r.Actual, "takes no connections any more") {
-			t.Logf("%s: gotgt has ended: %s", r.ID, r.Reason)
+	for _, e := range entries {
+		r, raced := judge(t, runner, kept, e)
+		if r.Expected() {
 			continue
 		}
-		if !r.Expected() {
-			t.Errorf("%s: %v %s: %s; got: %s", r.ID, r.Verdict, r.Standing, r.Reason, r.Actual)
+		if raced {
+			t.Logf("%s: gotgt ended %d times by its own race: %s", r.ID, attemptsMax, r.Reason)
+			continue
 		}
+		t.Errorf("%s: %v %s: %s; got: %s", r.ID, r.Verdict, r.Standing, r.Reason, r.Actual)
+	}
+}
+
+// attemptsMax is how often a check is run in which gotgt ends by its own race.
+const attemptsMax = 3
+
+// judge runs one check. In some runs gotgt ends when a session is opened while another one executes a command: one changes a map that the
+// other reads (pkg/scsi, AddCommandQueue). That can meet any check and says nothing about its row, so the check is run again then, and then only.
+func judge(t *testing.T, runner *scenarios.Runner, kept *Kept, e scenarios.Entry) (r *scenarios.Result, raced bool) {
+	for range attemptsMax {
+		results, err := runner.Run(t.Context(), []scenarios.Entry{e})
+		if err != nil || len(results) != 1 {
+			t.Fatalf("%s: %d results: %v", e.ID, len(results), err)
+		}
+		r = results[0]
+		if r.Expected() || !endedByRace(kept.Child()) {
+			return r, false
+		}
+		t.Logf("%s: gotgt ended by its own race", e.ID)
+	}
+	return r, true
+}
+
+// endedByRace tells whether a child that a check has met is gone because of its concurrent maps.
+func endedByRace(c *Child) bool {
+	timer := time.NewTimer(stopTime)
+	defer timer.Stop()
+	select {
+	case <-c.Ended():
+		return strings.Contains(c.Log(), "concurrent map")
+	case <-timer.C:
+		return false
 	}
 }
