@@ -37,7 +37,7 @@ func (c *connection) receiveDataIn(h *pdu.BHS) error {
 	}
 	t.received += n
 	if p.StatusPresent {
-		c.s.concludeOrQuit(t, p.Status, p.Overflow, p.Underflow, p.ResidualCount)
+		c.s.concludeOrQuit(t, p.Status, &residuals{overflow: p.Overflow, underflow: p.Underflow, count: p.ResidualCount})
 	}
 	c.s.settle(t, &c.over)
 	return nil
@@ -76,13 +76,20 @@ func (c *connection) admitDataIn(p *pdu.DataIn) (fresh bool, err error) {
 // targets overrun it where the data is larger, and nothing is harmed by it here. The mutex is held.
 func (t *task) checkDataIn(p *pdu.DataIn, n int, s *Session) error {
 	if uint64(p.BufferOffset)+uint64(n) > uint64(len(t.req.Read)) {
-		return outOfRange(pdu.OpDataIn, "Buffer Offset", p.BufferOffset, n, len(t.req.Read), "RFC 7143, Section 11.7.4")
+		return outOfRange(pdu.OpDataIn, "Buffer Offset", p.BufferOffset, n, len(t.req.Read), "RFC 7143, Section 11.7.6")
 	}
 	if p.DataSN != t.dataSN {
 		return wrongNumber(pdu.OpDataIn, "DataSN", p.DataSN, t.dataSN, "RFC 7143, Section 11.7.5")
 	}
-	if n > 0 && s.params.DataPDUInOrder && s.params.DataSequenceInOrder && int(p.BufferOffset) != t.received {
-		return wrongNumber(pdu.OpDataIn, "Buffer Offset", int(p.BufferOffset), t.received, "RFC 7143, Section 13.18")
+	if p.StatusPresent && p.Overflow && p.Underflow {
+		return bothResiduals(pdu.OpDataIn, "O and U")
+	}
+	if n > 0 && s.params.DataPDUInOrder && s.params.DataSequenceInOrder {
+		if int(p.BufferOffset) != t.received {
+			return wrongNumber(pdu.OpDataIn, "Buffer Offset", int(p.BufferOffset), t.received, "RFC 7143, Section 13.18")
+		}
+	} else if err := t.spans.add(int(p.BufferOffset), n); err != nil {
+		return err
 	}
 	t.dataSN++
 	return nil

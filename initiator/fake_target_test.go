@@ -259,6 +259,10 @@ func baseWants(limits []string) []text.Want {
 	for _, l := range limits {
 		key, value, _ := strings.Cut(l, "=")
 		i := slices.IndexFunc(wants, func(w text.Want) bool { return w.Key == key })
+		if i < 0 {
+			wants = append(wants, text.Want{Key: key, Limit: value})
+			continue
+		}
 		if key == text.KeyMaxRecvDataSegmentLength || key == text.KeyTargetPortalGroupTag {
 			wants[i].Offer = value
 		} else {

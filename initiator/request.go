@@ -12,10 +12,11 @@ import (
 type Request struct {
 	// LUN is the logical unit number in its eight-byte wire form (scsi.LUN).
 	LUN uint64
-	// CDB is the command descriptor block, 1 to 16 bytes.
+	// CDB is the command descriptor block, 1 to 260 bytes. What exceeds 16 bytes travels in an additional header segment
+	// (RFC 7143, Section 11.2.2.3).
 	CDB []byte
-	// Read receives data from the target; its length is the expected transfer length. Read and Write together
-	// (bidirectional commands) are refused with ErrNotSupported.
+	// Read receives data from the target; its length is the expected transfer length. A Request with both Read and Write is a
+	// bidirectional command.
 	Read []byte
 	// Write is sent to the target; its length is the expected transfer length.
 	Write []byte
@@ -33,7 +34,8 @@ type Request struct {
 	// Sense holds the sense data without the two length bytes that precede it on the wire. Its memory is reused
 	// when the Request is submitted again.
 	Sense []byte
-	// Transferred counts the bytes of Read that were filled or of Write that the target took, after the residual.
+	// Transferred counts the bytes of Read that were filled or of Write that the target took, after the residual. Of a bidirectional
+	// command it and the three fields after it are about Write.
 	Transferred int
 	// Residual is the residual count, meaningful when Overflow or Underflow is set (RFC 7143, Section 11.4.5).
 	Residual uint32
@@ -41,12 +43,26 @@ type Request struct {
 	Overflow bool
 	// Underflow says that Residual bytes of the offered were not transferred.
 	Underflow bool
+	// Inbound is what became of Read in a bidirectional command; zero for any other.
+	Inbound Inbound
 	// Sent says that the command was handed to the connection; a request that failed with Sent false never reached the target.
 	Sent bool
 
 	task requestState
 	// intercept, when not nil, is called instead of Done: the upper layer's way of seeing a completion first.
 	intercept func(*Request)
+}
+
+// Inbound is the outcome of the read part of a bidirectional command (RFC 7143, Sections 11.4.1 and 11.4.5.2).
+type Inbound struct {
+	// Transferred counts the bytes of Request.Read that were filled, after the residual.
+	Transferred int
+	// Residual is the Bidirectional Read Residual Count, meaningful when Overflow or Underflow is set.
+	Residual uint32
+	// Overflow says that the target had Residual more bytes than Request.Read takes.
+	Overflow bool
+	// Underflow says that Residual bytes of Request.Read were not filled.
+	Underflow bool
 }
 
 // requestState is what a session keeps in a Request while it is under way. The session's mutex guards it.
@@ -58,6 +74,7 @@ type requestState struct {
 	prev  *Request // Neighbours among those that wait for the command window.
 	next  *Request
 	after *Request // The next to be answered.
+	ahs   []byte   // Additional header segments of the command, if any.
 
 	waited bool          // Do waits on wake.
 	wake   chan struct{} // Made once, capacity 1.
@@ -75,6 +92,7 @@ const (
 func (r *Request) begin() {
 	r.Err, r.Status, r.Sense = nil, 0, r.Sense[:0]
 	r.Transferred, r.Residual, r.Overflow, r.Underflow, r.Sent = 0, 0, false, false, false
+	r.Inbound = Inbound{}
 }
 
 // finish tells the requester. No mutex is held.

@@ -37,8 +37,7 @@ func (c *connection) receiveResponse(h *pdu.BHS) error {
 // conclude writes the outcome into the request. The mutex is held.
 func (c *connection) conclude(t *task, p *pdu.SCSIResponse, data []byte) error {
 	if p.Response != pdu.ResponseCompleted {
-		t.answered, t.req.Err = true, &TargetFailureError{Response: p.Response}
-		t.stopped.Store(true)
+		c.s.refused(t, &TargetFailureError{Response: p.Response})
 		c.s.settle(t, &c.over)
 		return nil
 	}
@@ -50,18 +49,31 @@ func (c *connection) conclude(t *task, p *pdu.SCSIResponse, data []byte) error {
 	if err := t.takeSense(data); err != nil {
 		return err
 	}
-	c.s.concludeOrQuit(t, p.Status, p.Overflow, p.Underflow, p.ResidualCount)
+	res := residualsOf(p)
+	if err := res.check(pdu.OpSCSIResponse); err != nil {
+		return err
+	}
+	c.s.concludeOrQuit(t, p.Status, &res)
 	c.s.settle(t, &c.over)
 	return nil
 }
 
-// concludeOrQuit stores the outcome, which is the requester's own reason if it has given up already. The mutex is held.
-func (s *Session) concludeOrQuit(t *task, status byte, overflow, underflow bool, residual uint32) {
+// refused ends a task without a status: with err, or with the requester's own reason if it has given up already. The mutex is held.
+func (s *Session) refused(t *task, err error) {
+	t.answered, t.req.Err = true, err
+	t.stopped.Store(true)
 	if t.quit != nil {
-		t.answered, t.req.Err = true, t.quit
+		t.req.Err = t.quit
+	}
+}
+
+// concludeOrQuit stores the outcome, which is the requester's own reason if it has given up already. The mutex is held.
+func (s *Session) concludeOrQuit(t *task, status byte, res *residuals) {
+	if t.quit != nil {
+		s.refused(t, nil)
 		return
 	}
-	t.conclude(status, overflow, underflow, residual, s.dev)
+	t.conclude(status, res, s.dev)
 }
 
 // takeSense copies the sense data out of the data segment of a response (RFC 7143, Section 11.4.7.2).
@@ -79,28 +91,50 @@ func (t *task) takeSense(data []byte) error {
 
 // conclude stores status, residual and the number of bytes transferred. Success that leaves bytes unaccounted for becomes an
 // error, since the requester would take them for good.
-func (t *task) conclude(status byte, overflow, underflow bool, residual uint32, dev *Deviations) {
+func (t *task) conclude(status byte, res *residuals, dev *Deviations) {
 	r := t.req
 	t.answered = true
 	t.stopped.Store(true)
-	r.Status, r.Overflow, r.Underflow = status, overflow, underflow
-	length, moved := len(r.Read), t.received
+	r.Status, r.Overflow, r.Underflow = status, res.overflow, res.underflow
+	if res.overflow || res.underflow {
+		r.Residual = res.count
+	}
+	length, moved := len(r.Read), t.arrived()
 	if len(r.Write) > 0 {
+		if len(r.Read) > 0 {
+			t.concludeInbound(status, res)
+		}
 		length, moved = len(r.Write), t.solicited
 	}
-	claimed := length
-	if overflow || underflow {
-		r.Residual = residual
-	}
-	if underflow {
-		claimed = max(0, length-int(min(residual, uint32(length))))
-	}
+	claimed := claim(length, res.underflow, res.count)
 	r.Transferred = min(moved, claimed)
 	if dev.Session.FullLengthOnUnderflow {
 		r.Transferred = length
 		return
 	}
-	if status == 0 && moved < claimed {
+	if status == 0 && moved < claimed && r.Err == nil {
 		r.Err = &IncompleteError{Got: moved, Want: claimed}
 	}
+}
+
+// concludeInbound stores what became of the read part of a bidirectional command.
+func (t *task) concludeInbound(status byte, res *residuals) {
+	in := &t.req.Inbound
+	in.Overflow, in.Underflow = res.readOverflow, res.readUnderflow
+	if in.Overflow || in.Underflow {
+		in.Residual = res.readCount
+	}
+	moved, claimed := t.arrived(), claim(len(t.req.Read), in.Underflow, in.Residual)
+	in.Transferred = min(moved, claimed)
+	if status == 0 && moved < claimed {
+		t.req.Err = &IncompleteError{Got: moved, Want: claimed}
+	}
+}
+
+// claim is how many bytes of length the target says were transferred (RFC 7143, Section 11.4.5).
+func claim(length int, underflow bool, residual uint32) int {
+	if !underflow {
+		return length
+	}
+	return max(0, length-int(min(residual, uint32(length))))
 }

@@ -295,7 +295,7 @@ func TestRefusedRequests(t *testing.T) {
 			}
 		})
 		s := mustLogin(t, n, config())
-		for _, r := range []*Request{{}, {CDB: make([]byte, 17)}, {CDB: make([]byte, 6), Read: make([]byte, 1), Write: make([]byte, 1)}} {
+		for _, r := range []*Request{{}, {CDB: make([]byte, maxCDBLength+1)}} {
 			if err := s.Do(t.Context(), r); !errors.Is(err, ErrNotSupported) {
 				t.Errorf("CDB of %d: %v", len(r.CDB), err)
 			}

@@ -52,10 +52,8 @@ func (s *Session) refuse(r *Request) error {
 		return s.fate(s.conn)
 	case s.info.Type == DiscoverySession && !s.dev.Kinds.DiscoveryProbes:
 		return fmt.Errorf("SCSI command in a discovery session: %w", ErrNotSupported)
-	case len(r.CDB) == 0 || len(r.CDB) > 16:
-		return fmt.Errorf("CDB of %d bytes, want 1 to 16: %w", len(r.CDB), ErrNotSupported)
-	case len(r.Read) > 0 && len(r.Write) > 0:
-		return fmt.Errorf("bidirectional command: %w", ErrNotSupported)
+	case len(r.CDB) == 0 || len(r.CDB) > maxCDBLength:
+		return fmt.Errorf("CDB of %d bytes, want 1 to %d: %w", len(r.CDB), maxCDBLength, ErrNotSupported)
 	case uint64(len(r.Read)) > 0xffffffff || uint64(len(r.Write)) > 0xffffffff:
 		return fmt.Errorf("transfer of 4 GiB or more: %w", ErrNotSupported)
 	}
@@ -95,6 +93,10 @@ func (s *Session) issue(t *task, r *Request) {
 	}
 	copy(command.CDB[:], r.CDB)
 	e := sendEntry{data: r.Write[:immediate]}
+	if len(r.CDB) > len(command.CDB) || command.Read && command.Write {
+		r.extend(&command)
+		e.owner = t
+	}
 	if immediate > 0 {
 		e.owner = t
 	}

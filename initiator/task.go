@@ -37,6 +37,7 @@ type task struct {
 	keepalive bool
 
 	received  int    // Data-In bytes that arrived.
+	spans     spans  // Where they lie, if they may come in any order.
 	dataSN    uint32 // Next DataSN or R2TSN expected.
 	solicited int    // Where the next R2T begins if sequences come in order.
 	reading   bool   // The reader is filling req.Read right now.
@@ -100,7 +101,7 @@ func (tt *taskTable) retire(t *task, sameTag bool) {
 	if !sameTag {
 		next += 1 << 16
 	}
-	*t = task{itt: next}
+	*t = task{itt: next, spans: t.spans[:0]}
 	tt.free = append(tt.free, t)
 	tt.live--
 }

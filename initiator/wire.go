@@ -42,7 +42,10 @@ func (w *wireWriter) add(e *sendEntry, expStatSN uint32) error {
 	if e.chunk > 0 {
 		return w.sequence(e)
 	}
-	return w.pdu(&e.header, e.data)
+	if e.header.TotalAHSLength() > 0 {
+		return w.pdu(&e.header, e.owner.req.task.ahs, e.data)
+	}
+	return w.pdu(&e.header, nil, e.data)
 }
 
 // copies reports whether add copies the data, so that its owner may have it back before flush.
@@ -65,7 +68,7 @@ func (w *wireWriter) sequence(e *sendEntry) error {
 		h.SetDataSegmentLength(n)
 		binary.BigEndian.PutUint32(h[36:], sn)
 		binary.BigEndian.PutUint32(h[40:], offset)
-		if err := w.pdu(h, data[:n]); err != nil {
+		if err := w.pdu(h, nil, data[:n]); err != nil {
 			return err
 		}
 		data, offset = data[n:], offset+uint32(n)
@@ -77,15 +80,16 @@ func (w *wireWriter) sequence(e *sendEntry) error {
 var zeroPad [3]byte
 
 // pdu adds one PDU to what is to be written. The data must stay unchanged until flush.
-func (w *wireWriter) pdu(h *pdu.BHS, data []byte) error {
-	if len(w.flat)+len(h)+wireCopyBytes+16 > cap(w.flat) || w.size > wireFlushBytes || len(w.parts) > wireFlushParts {
+func (w *wireWriter) pdu(h *pdu.BHS, ahs, data []byte) error {
+	if len(w.flat)+len(h)+len(ahs)+wireCopyBytes+16 > cap(w.flat) || w.size > wireFlushBytes || len(w.parts) > wireFlushParts {
 		if err := w.flush(); err != nil {
 			return err
 		}
 	}
 	w.flat = append(w.flat, h[:]...)
+	w.flat = append(w.flat, ahs...)
 	if w.digests.Header {
-		w.flat = binary.LittleEndian.AppendUint32(w.flat, pdu.Checksum(h[:]))
+		w.flat = binary.LittleEndian.AppendUint32(w.flat, pdu.Checksum(h[:], ahs))
 	}
 	if len(data) == 0 {
 		return nil
