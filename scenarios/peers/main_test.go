@@ -1,9 +1,18 @@
 package peers
 
 import (
+	"os"
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/iscsispec/iscsispec/cmd/iscsispec/gotgt"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain makes the test program the gotgt child when gotgt.Start runs it.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == gotgt.Verb {
+		os.Exit(gotgt.Main(os.Args[2:]))
+	}
+	goleak.VerifyTestMain(m)
+}
