@@ -3,6 +3,7 @@ package initiator
 import (
 	"fmt"
 
+	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
 )
 
@@ -13,11 +14,19 @@ func (c *connection) sendData(t *task, ttt uint32, offset, length int) {
 		p.LUN = t.lun
 	}
 	e := sendEntry{
-		data: t.req.Write[offset:][:length], owner: t,
-		chunk: max(1, c.s.params.PeerMaxRecvDataSegmentLength), answersR2T: ttt != pdu.ReservedTag,
+		data: t.req.Write[offset:][:length], owner: t, chunk: c.s.chunk(), answersR2T: ttt != pdu.ReservedTag,
 	}
 	p.EncodeBHS(&e.header)
 	c.send(e)
+}
+
+// chunk is how much data of a sequence one Data-Out PDU carries: what the target takes, in whole words (RFC 7143, Section 11.7.7).
+func (s *Session) chunk() int {
+	limit := s.params.PeerMaxRecvDataSegmentLength
+	if limit > 4 {
+		limit &^= 3
+	}
+	return max(1, limit)
 }
 
 // receiveR2T queues the data that the target asks for (RFC 7143, Section 11.8).
@@ -36,14 +45,36 @@ func (c *connection) receiveR2T(h *pdu.BHS) error {
 	if c.s.phase >= phaseLeaving {
 		return nil // After the Logout Request no new data is promised.
 	}
+	if c.s.params.ErrorRecoveryLevel > 0 && iscsi.SNLess(p.R2TSN, t.dataSN) {
+		return nil // A repetition of one that has been answered.
+	}
 	if err := t.checkR2T(&p, c.s); err != nil {
 		return err
 	}
 	t.dataSN++
 	t.openR2Ts.Add(1)
-	t.solicited = max(t.solicited, int(p.BufferOffset)+int(p.DesiredDataTransferLength))
+	t.solicit(&p, c.s.params.DataSequenceInOrder)
 	c.sendData(t, p.TTT, int(p.BufferOffset), int(p.DesiredDataTransferLength))
 	return nil
+}
+
+// solicit counts what an R2T asks for. The mutex is held.
+func (t *task) solicit(p *pdu.R2T, inOrder bool) {
+	length := int(p.DesiredDataTransferLength)
+	if inOrder {
+		t.solicited = max(t.solicited, int(p.BufferOffset)+length)
+	} else {
+		t.solicited = min(t.solicited+length, len(t.req.Write))
+	}
+}
+
+// outOfSequence reports whether an R2T leaves the order that DataSequenceInOrder=Yes demands. A recovery R2T, which asks for data
+// again that did not arrive whole, does not (RFC 7143, Section 11.8). The mutex is held.
+func (t *task) outOfSequence(p *pdu.R2T, s *Session) bool {
+	if !s.params.DataSequenceInOrder || int(p.BufferOffset) == t.solicited {
+		return false
+	}
+	return s.params.ErrorRecoveryLevel == 0 || int(p.BufferOffset)+int(p.DesiredDataTransferLength) > t.solicited
 }
 
 // checkR2T holds an R2T against the task and what was negotiated. The mutex is held.
@@ -58,7 +89,7 @@ func (t *task) checkR2T(p *pdu.R2T, s *Session) error {
 	case p.LUN != t.lun:
 		return fault("LUN", fmt.Sprintf("%#016x", p.LUN), fmt.Sprintf("%#016x", t.lun), "11.8")
 	case p.R2TSN != t.dataSN:
-		return wrongNumber(pdu.OpR2T, "R2TSN", p.R2TSN, t.dataSN, "RFC 7143, Section 11.8.1")
+		return wrongNumber(pdu.OpR2T, "R2TSN", p.R2TSN, t.dataSN, "RFC 7143, Section 11.8.2")
 	case p.DesiredDataTransferLength == 0:
 		return fault("Desired Data Transfer Length", "0", "at least 1", "11.8.4")
 	case int64(p.DesiredDataTransferLength) > int64(s.params.MaxBurstLength):
@@ -67,7 +98,7 @@ func (t *task) checkR2T(p *pdu.R2T, s *Session) error {
 		return outOfRange(pdu.OpR2T, "Buffer Offset", p.BufferOffset, int(p.DesiredDataTransferLength), length, "RFC 7143, Section 11.8.4")
 	case int(t.openR2Ts.Load()) >= max(1, s.params.MaxOutstandingR2T):
 		return fault("R2T", fmt.Sprintf("%d outstanding", t.openR2Ts.Load()+1), fmt.Sprintf("at most %d", s.params.MaxOutstandingR2T), "13.17")
-	case s.params.DataSequenceInOrder && int(p.BufferOffset) != t.solicited:
+	case t.outOfSequence(p, s):
 		return wrongNumber(pdu.OpR2T, "Buffer Offset", int(p.BufferOffset), t.solicited, "RFC 7143, Section 13.19")
 	}
 	return nil

@@ -39,7 +39,7 @@ type task struct {
 	received  int    // Data-In bytes that arrived.
 	spans     spans  // Where they lie, if they may come in any order.
 	dataSN    uint32 // Next DataSN or R2TSN expected.
-	solicited int    // Where the next R2T begins if sequences come in order.
+	solicited int    // Bytes of req.Write that were sent unasked or asked for; where the next R2T begins if sequences come in order.
 	reading   bool   // The reader is filling req.Read right now.
 	outRefs   int    // Entries of the write queue that refer to req.Write.
 	answered  bool   // The outcome is in req.
