@@ -40,7 +40,7 @@ func (c *connection) receiveAsync(h *pdu.BHS) error {
 		return err
 	}
 	c.s.cfg.Log.Record(trace.Event{
-		Kind: trace.KindNote, Node: trace.NodeInitiator, From: c.s.info.Current.HostPort(), State: "async", Reason: p.Event.String(),
+		Kind: trace.KindNote, Node: trace.NodeInitiator, From: c.at.current.HostPort(), State: "async", Reason: p.Event.String(),
 	})
 	if tell := c.s.cfg.OnAsync; tell != nil {
 		tell(AsyncEvent{
@@ -63,7 +63,7 @@ func (c *connection) heed(p *pdu.AsyncMessage) {
 	switch p.Event {
 	case pdu.AsyncLogoutRequest:
 		if !s.dev.Session.IgnoreLogoutRequest {
-			s.drain(time.Duration(p.Parameter3) * time.Second)
+			c.drain(time.Duration(p.Parameter3) * time.Second)
 		}
 	case pdu.AsyncConnectionDrop:
 		if p.Parameter1 == c.cid || s.dev.Session.AsyncWaitFromParameter1 {
@@ -73,7 +73,7 @@ func (c *connection) heed(p *pdu.AsyncMessage) {
 		c.expectDrop(p.Event, time.Duration(wait)*time.Second)
 	case pdu.AsyncNegotiation:
 		if !s.dev.Session.IgnoreNegotiationRequest {
-			go s.renegotiate(time.Duration(p.Parameter3) * time.Second)
+			go c.renegotiate(time.Duration(p.Parameter3) * time.Second)
 		}
 	}
 }
@@ -89,46 +89,40 @@ func asyncSense(p *pdu.AsyncMessage, data []byte) []byte {
 
 // drain begins the logout that the target asked for: nothing new is sent, what is open may end for a while, then the Logout Request goes
 // out, well within the time that the target gave. The mutex is held.
-func (s *Session) drain(given time.Duration) {
-	if s.phase != phaseOpen {
+func (c *connection) drain(given time.Duration) {
+	if c.phase != phaseOpen {
 		return
 	}
-	s.phase = phaseDraining
-	s.notice.async, s.notice.planned = byte(pdu.AsyncLogoutRequest), true
-	s.drained()
-	if s.phase == phaseDraining {
-		s.notice.timer = time.AfterFunc(min(given/2, drainLimit), func() {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.leaveAsAsked()
+	c.phase = phaseDraining
+	c.notice.async, c.notice.planned = byte(pdu.AsyncLogoutRequest), true
+	c.drained()
+	if c.phase == phaseDraining {
+		c.notice.timer = time.AfterFunc(min(given/2, drainLimit), func() {
+			c.s.mu.Lock()
+			defer c.s.mu.Unlock()
+			c.leaveAsAsked()
 		})
 	}
 }
 
 // drained sends the Logout Request when the last open command has ended. The mutex is held.
-func (s *Session) drained() {
-	if s.phase != phaseDraining {
-		return
+func (c *connection) drained() {
+	if c.phase == phaseDraining && c.commands == 0 {
+		c.leaveAsAsked()
 	}
-	for _, t := range s.tasks.slots {
-		if t.kind == taskSCSI {
-			return
-		}
-	}
-	s.leaveAsAsked()
 }
 
 // leaveAsAsked sends the Logout Request for event 1. The mutex is held.
-func (s *Session) leaveAsAsked() {
-	if s.phase == phaseDraining {
-		_, _ = s.leave(ErrAsyncLogout) // If it cannot be sent, the connection is ending anyway.
+func (c *connection) leaveAsAsked() {
+	if c.phase == phaseDraining {
+		_, _ = c.leave(ErrAsyncLogout) // If it cannot be sent, the connection is ending anyway.
 	}
 }
 
 // expectDrop remembers that the target is about to end the connection, and ends it itself if the target does not. The mutex is held.
 func (c *connection) expectDrop(event pdu.AsyncEvent, wait time.Duration) {
-	n := &c.s.notice
-	if n.byUser || c.s.dev.Session.IgnoreDrop {
+	n := &c.notice
+	if c.s.byUser || c.s.dev.Session.IgnoreDrop {
 		return
 	}
 	n.async, n.planned, n.time2Wait, n.hasWait = byte(event), true, wait, true
@@ -140,7 +134,8 @@ func (c *connection) expectDrop(event pdu.AsyncEvent, wait time.Duration) {
 
 // renegotiate answers event 4 with a text negotiation, which declares anew what this side can receive. If a text exchange runs already,
 // that is the answer.
-func (s *Session) renegotiate(given time.Duration) {
+func (c *connection) renegotiate(given time.Duration) {
+	s := c.s
 	select {
 	case s.textTurn <- struct{}{}:
 	default:
@@ -149,10 +144,8 @@ func (s *Session) renegotiate(given time.Duration) {
 	defer func() { <-s.textTurn }()
 	ctx, cancel := context.WithTimeout(context.Background(), max(given, s.cfg.AnswerTimeout))
 	defer cancel()
-	s.mu.Lock()
-	own := s.params.MaxRecvDataSegmentLength
-	s.mu.Unlock()
-	_, _ = s.negotiateText(ctx, text.Pairs{{Key: "MaxRecvDataSegmentLength", Value: itoa(own)}}) // A failure shows as the end of the connection.
+	own := c.at.params.MaxRecvDataSegmentLength
+	_, _ = s.negotiateTextOn(ctx, c, text.Pairs{{Key: "MaxRecvDataSegmentLength", Value: itoa(own)}}) // A failure shows as the end of the connection.
 }
 
 // movesTo tells where a stray TargetAddress would lead a session that follows any.

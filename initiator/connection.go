@@ -9,6 +9,7 @@ import (
 
 	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
+	"github.com/iscsispec/iscsispec/iscsi/text"
 )
 
 // connection is one TCP connection in full feature phase: a reader, which owns all that arrives, and a writer, which owns all that
@@ -17,11 +18,16 @@ type connection struct {
 	s       *Session
 	nc      net.Conn
 	cid     uint16
+	at      connectionPlace
 	reader  *pdu.Reader
 	writer  *wireWriter
 	written chan struct{} // Closed when the writer has ended.
 
 	// Guarded by the session's mutex.
+	phase     connectionPhase
+	notice    notice
+	commands  int // SCSI tasks that belong to the connection.
+	peerLimit int // The longest data segment that the target takes on this connection.
 	queue     []sendEntry
 	wake      sync.Cond // Tells the writer that the queue is not empty or the connection is broken.
 	expStatSN uint32    // StatSN expected next.
@@ -36,28 +42,58 @@ type connection struct {
 	scratch []byte
 }
 
-// start sets the connection to work. Reader and reading ahead are taken over from the login.
-func (s *Session) start(nc net.Conn, reader *pdu.Reader, expStatSN uint32) {
-	d := pdu.Digests{Header: s.params.HeaderDigest, Data: s.params.DataDigest}
+// connectionPhase orders the life of a connection; it only grows.
+type connectionPhase byte
+
+const (
+	phaseOpen     connectionPhase = iota
+	phaseDraining                 // The target asked for a logout: what was sent is waited for, nothing new is sent.
+	phaseLeaving                  // The Logout Request is on its way.
+)
+
+// connectionPlace tells one connection of a session from the others: where it leads, and what was agreed for it alone.
+type connectionPlace struct {
+	configured, current iscsi.Address
+	redirects           []Redirect
+	local, remote       net.Addr
+	params              text.Params // As the login on this connection ended.
+}
+
+// describe puts what is the connection's own into the description of its session. The mutex is held.
+func (c *connection) describe(info *SessionInfo) {
+	info.CID, info.Configured, info.Current, info.Redirects = c.cid, c.at.configured, c.at.current, c.at.redirects
+	info.LocalAddress, info.RemoteAddress = c.at.local, c.at.remote
+	p := &info.Params
+	p.HeaderDigest, p.DataDigest = c.at.params.HeaderDigest, c.at.params.DataDigest
+	p.MaxRecvDataSegmentLength, p.PeerMaxRecvDataSegmentLength = c.at.params.MaxRecvDataSegmentLength, c.peerLimit
+}
+
+// start sets a connection to work. Reader and reading ahead are taken over from the login.
+func (s *Session) start(nc net.Conn, reader *pdu.Reader, cid uint16, at connectionPlace, expStatSN uint32) *connection {
+	d := pdu.Digests{Header: at.params.HeaderDigest, Data: at.params.DataDigest}
 	reader.SetDigests(d)
+	reader.SetLimits(pdu.Limits{MaxDataSegmentLength: at.params.MaxRecvDataSegmentLength})
 	c := &connection{
-		s: s, nc: nc, cid: s.info.CID, reader: reader, writer: newWireWriter(nc, d),
-		written: make(chan struct{}), expStatSN: expStatSN, heard: time.Now(),
+		s: s, nc: nc, cid: cid, at: at, reader: reader, writer: newWireWriter(nc, d),
+		written: make(chan struct{}), expStatSN: expStatSN, heard: time.Now(), peerLimit: at.params.PeerMaxRecvDataSegmentLength,
 	}
 	c.wake.L = &s.mu
-	s.conn = c
+	s.mu.Lock()
+	s.conns = append(s.conns, c)
+	s.mu.Unlock()
 	c.ping.start(c)
 	go c.write()
 	go c.read()
+	return c
 }
 
-// read is the reader's goroutine. It outlives the writer and ends the session.
+// read is the reader's goroutine. It outlives the writer and takes the connection out of the session.
 func (c *connection) read() {
 	c.fail(c.readAll())
 	<-c.written
 	c.ping.stop()
 	c.over.run()
-	c.s.end(c)
+	c.s.left(c)
 }
 
 // readAll takes PDUs in until the connection ends.
@@ -110,18 +146,34 @@ func (c *connection) receive(h *pdu.BHS) error {
 	}
 }
 
-// fail ends the connection; the first cause counts. It does not wait.
+// fail ends the connection, and with it whatever cannot go on without it; the first cause counts. It does not wait.
 func (c *connection) fail(cause error) {
 	c.s.mu.Lock()
-	first := c.broken == nil
-	if first {
-		c.broken, c.brokenAt = cause, time.Now()
-		c.wake.Broadcast()
+	if c.broken != nil {
+		c.s.mu.Unlock()
+		return
 	}
+	c.stop(cause, time.Now())
+	others := c.s.lose(c)
 	c.s.mu.Unlock()
-	if first {
-		_ = c.nc.Close() // Nothing more is wanted of it, and the cause is known.
+	_ = c.nc.Close() // Nothing more is wanted of it, and the cause is known.
+	for _, other := range others {
+		_ = other.nc.Close()
 	}
+}
+
+// stop marks the connection as ended, which its writer notices; its socket is still to be closed. The mutex is held.
+func (c *connection) stop(cause error, at time.Time) {
+	c.broken, c.brokenAt = cause, at
+	c.wake.Broadcast()
+}
+
+// fate is the error of all that the end of this connection leaves without an answer. The mutex is held.
+func (c *connection) fate() error {
+	if c.s.byUser {
+		return ErrLoggedOut
+	}
+	return fmt.Errorf("%w: %w", ErrTransportLost, c.broken)
 }
 
 // note takes in the numbers that every PDU of a target carries. What they let out is sent after the PDU. The mutex is held.

@@ -14,15 +14,15 @@ func (c *connection) sendData(t *task, ttt uint32, offset, length int) {
 		p.LUN = t.lun
 	}
 	e := sendEntry{
-		data: t.req.Write[offset:][:length], owner: t, chunk: c.s.chunk(), answersR2T: ttt != pdu.ReservedTag,
+		data: t.req.Write[offset:][:length], owner: t, chunk: c.chunk(), answersR2T: ttt != pdu.ReservedTag,
 	}
 	p.EncodeBHS(&e.header)
 	c.send(e)
 }
 
 // chunk is how much data of a sequence one Data-Out PDU carries: what the target takes, in whole words (RFC 7143, Section 11.7.7).
-func (s *Session) chunk() int {
-	limit := s.params.PeerMaxRecvDataSegmentLength
+func (c *connection) chunk() int {
+	limit := c.peerLimit
 	if limit > 4 {
 		limit &^= 3
 	}
@@ -42,7 +42,7 @@ func (c *connection) receiveR2T(h *pdu.BHS) error {
 	if t == nil || t.kind != taskSCSI || t.req == nil || len(t.req.Write) == 0 || t.answered || t.quit != nil {
 		return nil
 	}
-	if c.s.phase >= phaseLeaving {
+	if c.phase >= phaseLeaving {
 		return nil // After the Logout Request no new data is promised.
 	}
 	if c.s.params.ErrorRecoveryLevel > 0 && iscsi.SNLess(p.R2TSN, t.dataSN) {

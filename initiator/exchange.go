@@ -33,42 +33,51 @@ func (x *exchange) finish() {
 	close(x.done)
 }
 
-// open takes a slot for an exchange that has to be answered within limit; otherwise the connection ends with cause. The mutex is held.
+// open takes a slot for an exchange on the session's leading connection. The mutex is held.
 func (s *Session) open(kind taskKind, limit time.Duration, cause error) (*task, error) {
-	if s.phase == phaseOver || s.conn.broken != nil {
-		return nil, s.fate(s.conn)
+	c := s.lead()
+	if c == nil {
+		return nil, s.fate()
+	}
+	return c.open(kind, limit, cause)
+}
+
+// open takes a slot for an exchange that has to be answered within limit; otherwise the connection ends with cause. The mutex is held.
+func (c *connection) open(kind taskKind, limit time.Duration, cause error) (*task, error) {
+	s := c.s
+	if c.broken != nil {
+		return nil, c.fate()
 	}
 	if kind != taskLogout {
-		if err := s.silenced(); err != nil {
+		if err := c.silenced(); err != nil {
 			return nil, err
 		}
 	}
-	t := s.tasks.add(kind, s.conn)
+	t := s.tasks.add(kind, c)
 	if t == nil {
 		return nil, fmt.Errorf("%d tasks are open: %w", maxTasks, ErrQueueFull)
 	}
 	s.order++
 	t.order = s.order
-	t.exchange = s.newExchange(limit, cause)
+	t.exchange = c.newExchange(limit, cause)
 	return t, nil
 }
 
 // silenced tells why nothing new may be asked once the Logout Request is out (RFC 7143, Section 11.14). The mutex is held.
-func (s *Session) silenced() error {
+func (c *connection) silenced() error {
 	switch {
-	case s.phase < phaseLeaving:
+	case c.phase < phaseLeaving:
 		return nil
-	case s.notice.byUser:
+	case c.s.byUser:
 		return ErrLoggedOut
 	}
 	return fmt.Errorf("%w: %w", ErrTransportLost, ErrAsyncLogout)
 }
 
 // newExchange makes an exchange; a limit of 0 or less is none.
-func (s *Session) newExchange(limit time.Duration, cause error) *exchange {
+func (c *connection) newExchange(limit time.Duration, cause error) *exchange {
 	x := &exchange{done: make(chan struct{})}
 	if limit > 0 {
-		c := s.conn
 		x.timer = time.AfterFunc(limit, func() { c.fail(cause) })
 	}
 	return x

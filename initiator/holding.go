@@ -112,7 +112,7 @@ func (s *managedSession) clockStarts(session *Session, loss Loss) {
 	since, dev := loss.At, s.m.dev.Devices
 	if dev.ClockFromLastPDU {
 		session.mu.Lock()
-		since = session.conn.heard
+		since = session.culprit.heard
 		session.mu.Unlock()
 	}
 	if dev.ClockCumulative {

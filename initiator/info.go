@@ -28,6 +28,13 @@ type SessionInfo struct {
 	LocalAddress, RemoteAddress net.Addr
 }
 
+// place returns what the description says about the connection alone.
+func (i *SessionInfo) place() connectionPlace {
+	return connectionPlace{
+		configured: i.Configured, current: i.Current, redirects: i.Redirects, local: i.LocalAddress, remote: i.RemoteAddress, params: i.Params,
+	}
+}
+
 // Redirect is one redirect of a login: the status (0x0101 temporary, 0x0102 permanent), who sent it and where to.
 type Redirect struct {
 	Status   iscsi.Status

@@ -49,7 +49,7 @@ func (a *loginAttempt) loginAt(parent context.Context, portal iscsi.Address) (*S
 	release := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
 	s, err := a.exchange(ctx, nc, portal)
 	if !release() && err == nil {
-		s.conn.fail(context.Cause(ctx))
+		s.fail(context.Cause(ctx))
 		err = &LoginError{Stage: StageOperational, Err: context.Cause(ctx)}
 	}
 	if err == nil {
@@ -97,12 +97,12 @@ func (a *loginAttempt) exchange(ctx context.Context, nc net.Conn, portal iscsi.A
 	if err := a.strayed(x); err != nil {
 		return nil, err
 	}
-	s := newSession(a.cfg, a.dev, a.dialer, a.describe(x, nc, portal), x.window)
+	info := a.describe(x, nc, portal)
 	if p := a.cfg.Previous; p != nil && a.dev.Session.KeepParameters {
-		s.params = p.Params
+		info.Params = p.Params
 	}
-	reader.SetLimits(pdu.Limits{MaxDataSegmentLength: s.params.MaxRecvDataSegmentLength})
-	s.start(nc, reader, x.expStatSN)
+	s := newSession(a.cfg, a.dev, a.dialer, info, x.window)
+	s.start(nc, reader, info.CID, info.place(), x.expStatSN)
 	return s, nil
 }
 

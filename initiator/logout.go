@@ -20,14 +20,15 @@ func (e *LogoutError) Error() string { return fmt.Sprintf("logout response %v", 
 // ErrTransportLost if the connection was lost before.
 func (s *Session) Logout(ctx context.Context) error {
 	s.mu.Lock()
-	if s.phase == phaseOver || s.conn.broken != nil {
-		err := s.fate(s.conn)
+	c := s.lead()
+	if c == nil {
+		err := s.fate()
 		s.mu.Unlock()
 		<-s.ended
 		return err
 	}
-	s.notice.byUser, s.notice.planned = true, true
-	x, err := s.leave(fmt.Errorf("logout %w", ErrTimeout))
+	s.byUser = true
+	x, err := c.leave(fmt.Errorf("logout %w", ErrTimeout))
 	for r := s.waiting.first; r != nil && !s.dev.Logout.CommandsAfterLogout; r = s.waiting.first {
 		s.waiting.remove(r)
 		r.Err = ErrLoggedOut
@@ -38,7 +39,7 @@ func (s *Session) Logout(ctx context.Context) error {
 	if err == nil {
 		err = x.wait(ctx)
 	}
-	s.conn.fail(ErrLoggedOut)
+	c.fail(ErrLoggedOut)
 	<-s.ended
 	return s.logoutResult(x, err)
 }
@@ -51,35 +52,38 @@ func (s *Session) logoutResult(x *exchange, err error) error {
 	case x != nil && x.err == nil && err == nil && x.response != byte(pdu.LogoutSuccess):
 		return &LogoutError{Response: pdu.LogoutResponseCode(x.response)}
 	case x != nil && x.err != nil:
-		return fmt.Errorf("logout: %w", s.conn.broken)
+		return fmt.Errorf("logout: %w", s.culprit.broken)
 	}
 	return err
 }
 
 // leave sends the Logout Request that closes the session. If no answer comes in time, the connection ends with cause. The mutex is held.
-func (s *Session) leave(cause error) (*exchange, error) {
-	if s.phase == phaseLeaving { // The target had asked for it, and the request is on its way.
+func (c *connection) leave(cause error) (*exchange, error) {
+	s := c.s
+	if c.phase == phaseLeaving { // The target had asked for it, and the request is on its way.
 		for _, t := range s.tasks.inOrder() {
-			if t.kind == taskLogout {
+			if t.kind == taskLogout && t.conn == c {
 				return t.exchange, nil
 			}
 		}
 	}
-	t, err := s.open(taskLogout, s.cfg.LogoutTimeout, cause)
+	t, err := c.open(taskLogout, s.cfg.LogoutTimeout, cause)
 	if err != nil {
 		return nil, err
 	}
-	s.phase = phaseLeaving
+	s.phase = sessionLeaving
+	for _, other := range s.conns {
+		other.phase = phaseLeaving
+	}
 	x := t.exchange
 	if s.dev.Logout.NoLogoutRequest {
-		c := s.conn
 		go c.fail(cause)
 		return x, nil
 	}
 	p := pdu.LogoutRequest{Immediate: true, Reason: pdu.LogoutCloseSession, ITT: t.itt, CmdSN: s.window.next}
 	var e sendEntry
 	p.EncodeBHS(&e.header)
-	s.conn.send(e)
+	c.send(e)
 	return x, nil
 }
 
@@ -100,14 +104,14 @@ func (c *connection) receiveLogout(h *pdu.BHS) error {
 	if t == nil || t.kind != taskLogout {
 		return nil
 	}
-	n := &c.s.notice
+	n := &c.notice
 	late := p.Response == pdu.LogoutRecoveryNotSupported || p.Response == pdu.LogoutCleanupFailed
 	if late && !c.s.dev.Logout.DefaultTime2Wait {
 		n.time2Wait, n.hasWait = time.Duration(p.Time2Wait)*time.Second, true
 	}
 	t.exchange.response = byte(p.Response)
 	c.answer(t)
-	if n.byUser {
+	if c.s.byUser {
 		return ErrLoggedOut
 	}
 	return ErrAsyncLogout

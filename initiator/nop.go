@@ -21,9 +21,9 @@ func (s *Session) Ping(ctx context.Context, data []byte) ([]byte, error) {
 		s.mu.Unlock()
 		return nil, fmt.Errorf("ping in a discovery session: %w", ErrNotSupported)
 	}
-	if limit := s.params.PeerMaxRecvDataSegmentLength; len(data) > limit {
+	if c := s.lead(); c != nil && len(data) > c.peerLimit {
 		s.mu.Unlock()
-		return nil, fmt.Errorf("ping of %d bytes, want at most %d: %w", len(data), limit, ErrNotSupported)
+		return nil, fmt.Errorf("ping of %d bytes, want at most %d: %w", len(data), c.peerLimit, ErrNotSupported)
 	}
 	t, err := s.open(taskPing, s.cfg.AnswerTimeout, ErrPingTimeout)
 	if err != nil {
@@ -31,7 +31,7 @@ func (s *Session) Ping(ctx context.Context, data []byte) ([]byte, error) {
 		return nil, err
 	}
 	x := t.exchange
-	s.conn.sendPing(t.itt, pdu.ReservedTag, 0, bytes.Clone(data))
+	t.conn.sendPing(t.itt, pdu.ReservedTag, 0, bytes.Clone(data))
 	s.mu.Unlock()
 	if err := x.wait(ctx); err != nil {
 		return nil, err
@@ -61,7 +61,7 @@ func (c *connection) receiveNOPIn(h *pdu.BHS) error {
 	defer c.s.mu.Unlock()
 	if p.ITT == pdu.ReservedTag {
 		c.note(p.ExpCmdSN, p.MaxCmdSN)
-		if p.TTT != pdu.ReservedTag && c.s.phase < phaseLeaving {
+		if p.TTT != pdu.ReservedTag && c.phase < phaseLeaving {
 			if c.s.dev.Session.ZeroLUNInPingAnswer {
 				p.LUN = 0
 			}
@@ -143,7 +143,7 @@ func (c *connection) examine(now time.Time) (again time.Duration, dead bool) {
 	if old := c.s.tasks.find(k.itt); old != nil && old.keepalive {
 		c.s.retire(old)
 	}
-	t, err := c.s.open(taskPing, 0, nil)
+	t, err := c.open(taskPing, 0, nil)
 	if err != nil {
 		return cfg.PingInterval, false
 	}

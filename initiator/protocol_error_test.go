@@ -81,7 +81,7 @@ func TestTooManyR2Ts(t *testing.T) {
 			}
 		}, "MaxRecvDataSegmentLength=512", "FirstBurstLength=65536"))
 		s := mustLogin(t, n, config())
-		s.params.PeerMaxRecvDataSegmentLength = 65536
+		s.conns[0].peerLimit = 65536
 		var broken *ProtocolError
 		if err := s.Do(t.Context(), writeRequest(0, make([]byte, 1<<20))); !errors.As(err, &broken) || broken.Field != "R2T" {
 			t.Errorf("got %v", err)

@@ -42,7 +42,7 @@ func (c *connection) conclude(t *task, p *pdu.SCSIResponse, data []byte) error {
 		return nil
 	}
 	// What was asked for after the requester gave up, or after the Logout Request, was not counted.
-	counted := t.quit == nil && c.s.phase < phaseLeaving
+	counted := t.quit == nil && c.phase < phaseLeaving
 	if counted && p.ExpDataSN != 0 && p.ExpDataSN != t.dataSN {
 		return wrongNumber(pdu.OpSCSIResponse, "ExpDataSN", p.ExpDataSN, t.dataSN, "RFC 7143, Section 11.4.8")
 	}

@@ -11,8 +11,11 @@ import (
 	"github.com/iscsispec/iscsispec/iscsi/text"
 )
 
-// Session is one iSCSI session in full feature phase over one connection. All methods may be called from any goroutine.
+// Session is one iSCSI session in full feature phase, over one connection or several. All methods may be called from any goroutine.
 // It ends once, by Logout, Close, or a loss; then Done is closed and it is of no further use.
+//
+// CmdSN, the command window and the task table are the session's; StatSN, digests, segment lengths and pings are each connection's, and
+// every task belongs to the connection that its command was sent on.
 type Session struct {
 	cfg    LoginConfig
 	dev    *Deviations
@@ -25,12 +28,13 @@ type Session struct {
 	phase   sessionPhase
 	info    SessionInfo
 	params  text.Params
-	conn    *connection
+	conns   []*connection // In the order of their logins; a connection leaves when its goroutines have ended.
 	window  commandWindow
 	tasks   taskTable
 	waiting requestList
-	order   uint64 // Requests submitted so far.
-	notice  notice
+	order   uint64      // Requests submitted so far.
+	byUser  bool        // The user has asked for the logout.
+	culprit *connection // The connection whose end ended the session; nil while the session goes on.
 	loss    Loss
 	// forcedDigests replaces what was negotiated on the sending side; only a deviating Manager sets it.
 	forcedDigests *pdu.Digests
@@ -42,15 +46,13 @@ type Session struct {
 type sessionPhase byte
 
 const (
-	phaseOpen     sessionPhase = iota
-	phaseDraining              // The target asked for a logout: what was sent is waited for, nothing new is sent.
-	phaseLeaving               // The Logout Request is on its way.
-	phaseOver                  // The connection is gone.
+	sessionOpen    sessionPhase = iota
+	sessionLeaving              // The Logout Request that closes the session is on its way.
+	sessionOver                 // Its connections are gone.
 )
 
-// notice is what the target or the user announced about the session's end.
+// notice is what was announced about the end of a connection.
 type notice struct {
-	byUser    bool
 	async     byte // Event code, 0 for none.
 	planned   bool
 	time2Wait time.Duration
@@ -87,27 +89,80 @@ func (s *Session) Info() SessionInfo {
 	defer s.mu.Unlock()
 	info := s.info
 	info.Params = s.params
+	if len(s.conns) > 0 {
+		s.conns[0].describe(&info)
+	}
 	info.Redirects = slices.Clone(info.Redirects)
 	return info
 }
 
 // Close ends the session without a Logout Request. It does not wait: Done tells when all requests have been answered, each
 // with ErrTransportLost. It may be called again.
-func (s *Session) Close() { s.conn.fail(ErrClosed) }
+func (s *Session) Close() { s.fail(ErrClosed) }
 
-// end completes all that is open, in the order of submission, and closes Done. It runs once, when neither reader nor writer of the
-// connection runs any more.
-func (s *Session) end(c *connection) {
+// fail ends the session with all its connections; the first cause counts. It does not wait.
+func (s *Session) fail(cause error) {
 	s.mu.Lock()
-	s.phase = phaseOver
-	if s.notice.timer != nil {
-		s.notice.timer.Stop()
+	c := s.lead()
+	s.mu.Unlock()
+	if c != nil {
+		c.fail(cause)
 	}
+}
+
+// lead returns the connection that speaks for the session: the oldest that lives. It is nil when none does. The mutex is held.
+func (s *Session) lead() *connection {
+	for _, c := range s.conns {
+		if c.broken == nil {
+			return c
+		}
+	}
+	return nil
+}
+
+// lose decides what the loss of a connection means: without connection recovery the whole session ends with it (RFC 7143, Section 7.1.4.4).
+// It returns the other connections that are to be closed with it. The mutex is held.
+func (s *Session) lose(c *connection) (others []*connection) {
+	if s.culprit != nil {
+		return nil
+	}
+	s.culprit = c
+	for _, other := range s.conns {
+		if other.broken == nil {
+			other.stop(c.broken, c.brokenAt)
+			others = append(others, other)
+		}
+	}
+	return others
+}
+
+// left takes a connection out whose goroutines have ended. The last one ends the session.
+func (s *Session) left(c *connection) {
+	s.mu.Lock()
+	s.conns = slices.DeleteFunc(s.conns, func(other *connection) bool { return other == c })
+	if c.notice.timer != nil {
+		c.notice.timer.Stop()
+	}
+	last := len(s.conns) == 0
+	s.mu.Unlock()
+	if last {
+		s.end()
+	}
+}
+
+// end completes all that is open, in the order of submission, and closes Done. It runs once, when neither reader nor writer of any
+// connection runs any more.
+func (s *Session) end() {
+	s.mu.Lock()
+	s.phase = sessionOver
+	c := s.culprit
+	c.describe(&s.info)
+	s.params = s.info.Params
 	s.loss = s.lossOf(c)
-	fate := s.fate(c)
+	fate := s.fate()
 	var over completions
 	for _, t := range s.tasks.inOrder() {
-		if s.dev.Logout.ForgetWaiters && s.notice.byUser && t.kind == taskSCSI {
+		if s.dev.Logout.ForgetWaiters && s.byUser && t.kind == taskSCSI {
 			continue
 		}
 		s.abandon(t, fate, &over)
@@ -142,32 +197,32 @@ func (s *Session) abandon(t *task, fate error, over *completions) {
 		}
 		over.add(r)
 	}
-	s.tasks.retire(t, false)
+	s.free(t, false)
 }
 
-// fate is the error of all requests that the end of the connection leaves without an answer.
-func (s *Session) fate(c *connection) error {
-	if s.notice.byUser {
+// fate is the error of all requests that the end of the session leaves without an answer.
+func (s *Session) fate() error {
+	if s.byUser {
 		return ErrLoggedOut
 	}
-	return fmt.Errorf("%w: %w", ErrTransportLost, c.broken)
+	return fmt.Errorf("%w: %w", ErrTransportLost, s.culprit.broken)
 }
 
 // lossOf puts together what is known about the end of the connection.
 func (s *Session) lossOf(c *connection) Loss {
 	l := Loss{
-		At: c.brokenAt, Cause: c.broken, Planned: s.notice.planned, Async: s.notice.async,
+		At: c.brokenAt, Cause: c.broken, Planned: c.notice.planned || s.byUser, Async: c.notice.async,
 		Time2Wait: time.Duration(s.params.DefaultTime2Wait) * time.Second,
 	}
-	if s.notice.hasWait {
-		l.Time2Wait = s.notice.time2Wait
+	if c.notice.hasWait {
+		l.Time2Wait = c.notice.time2Wait
 	}
 	switch {
-	case s.notice.byUser:
+	case s.byUser:
 		l.Cause = ErrLoggedOut
-	case s.notice.async == byte(pdu.AsyncLogoutRequest) && !errors.Is(l.Cause, ErrAsyncLogout):
+	case c.notice.async == byte(pdu.AsyncLogoutRequest) && !errors.Is(l.Cause, ErrAsyncLogout):
 		l.Cause = fmt.Errorf("%w: %w", ErrAsyncLogout, l.Cause)
-	case s.notice.async != 0 && !errors.Is(l.Cause, ErrAsyncDrop):
+	case c.notice.async != 0 && !errors.Is(l.Cause, ErrAsyncDrop):
 		l.Cause = fmt.Errorf("%w: %w", ErrAsyncDrop, l.Cause)
 	}
 	return l

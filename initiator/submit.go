@@ -46,10 +46,10 @@ func (s *Session) Do(ctx context.Context, r *Request) error {
 // refuse tells why a request cannot be taken. The mutex is held.
 func (s *Session) refuse(r *Request) error {
 	switch {
-	case s.phase >= phaseLeaving && s.notice.byUser:
+	case s.phase >= sessionLeaving && s.byUser:
 		return ErrLoggedOut
-	case s.phase == phaseOver || s.conn.broken != nil:
-		return s.fate(s.conn)
+	case s.culprit != nil:
+		return s.fate()
 	case s.info.Type == DiscoverySession && !s.dev.Kinds.DiscoveryProbes:
 		return fmt.Errorf("SCSI command in a discovery session: %w", ErrNotSupported)
 	case len(r.CDB) == 0 || len(r.CDB) > maxCDBLength:
@@ -62,15 +62,15 @@ func (s *Session) refuse(r *Request) error {
 
 // pump sends what waits while the command window is open. The mutex is held.
 func (s *Session) pump() {
-	closing := s.phase > phaseOpen && !s.dev.Logout.CommandsAfterLogout
-	if s.waiting.first == nil || closing || s.conn.broken != nil {
-		return
-	}
 	for r := s.waiting.first; r != nil; r = s.waiting.first {
 		if !s.window.open() && !s.dev.Session.IgnoreWindow {
 			return
 		}
-		t := s.tasks.add(taskSCSI, s.conn)
+		c := s.idlest()
+		if c == nil {
+			return
+		}
+		t := s.tasks.add(taskSCSI, c)
 		if t == nil {
 			return
 		}
@@ -79,13 +79,28 @@ func (s *Session) pump() {
 	}
 }
 
+// idlest picks the connection for the next command: of those that take commands the one with the fewest open, and of equals the oldest. It
+// is nil when there is none. The mutex is held.
+func (s *Session) idlest() *connection {
+	var best *connection
+	for _, c := range s.conns {
+		closing := c.phase > phaseOpen && !s.dev.Logout.CommandsAfterLogout
+		if closing || c.broken != nil || best != nil && best.commands <= c.commands {
+			continue
+		}
+		best = c
+	}
+	return best
+}
+
 // issue sends one SCSI command with the unsolicited data that goes with it (RFC 7143, Section 11.3). The mutex is held.
 func (s *Session) issue(t *task, r *Request) {
 	r.task.task, r.Sent = t, true
 	r.task.phase.Store(requestSent)
 	s.order++
 	t.req, t.lun, t.order, t.cmdSN = r, r.LUN, s.order, s.window.take()
-	immediate, unsolicited := s.firstBurst(len(r.Write))
+	t.conn.commands++
+	immediate, unsolicited := t.conn.firstBurst(len(r.Write))
 	t.solicited = immediate + unsolicited
 	command := pdu.SCSICommand{
 		Final: unsolicited == 0, Read: len(r.Read) > 0, Write: len(r.Write) > 0, Attr: r.Attr, LUN: r.LUN, ITT: t.itt,
@@ -109,10 +124,11 @@ func (s *Session) issue(t *task, r *Request) {
 
 // firstBurst tells how much of n bytes to write goes out with the command and how much after it without being asked for
 // (RFC 7143, Sections 13.10, 13.11 and 13.14).
-func (s *Session) firstBurst(n int) (immediate, unsolicited int) {
+func (c *connection) firstBurst(n int) (immediate, unsolicited int) {
+	s := c.s
 	burst := min(n, s.params.FirstBurstLength)
 	if s.params.ImmediateData {
-		immediate = min(burst, s.params.PeerMaxRecvDataSegmentLength)
+		immediate = min(burst, c.peerLimit)
 	}
 	if !s.params.InitialR2T || s.dev.Session.UnsolicitedDespiteInitialR2T {
 		unsolicited = burst - immediate
@@ -140,12 +156,22 @@ func (s *Session) settle(t *task, over *completions) {
 
 // retire frees a slot and lets go on what waited for it. The mutex is held.
 func (s *Session) retire(t *task) {
-	s.tasks.retire(t, s.dev.Session.EarlyTaskTag)
-	if s.phase == phaseOpen {
-		s.pump()
-	} else {
-		s.drained()
+	c := t.conn
+	s.free(t, s.dev.Session.EarlyTaskTag)
+	if c.phase == phaseDraining {
+		c.drained()
 	}
+	if s.phase == sessionOpen {
+		s.pump()
+	}
+}
+
+// free gives a slot back. The mutex is held.
+func (s *Session) free(t *task, sameTag bool) {
+	if t.kind == taskSCSI {
+		t.conn.commands--
+	}
+	s.tasks.retire(t, sameTag)
 }
 
 // Cancel gives a request up: it is completed with err, unless it is over already, as soon as the session has let go of its memory.

@@ -57,6 +57,7 @@ func (s *Session) AbortTask(ctx context.Context, r *Request) (pdu.TaskResponse, 
 
 // sendTaskManagement queues the request. The mutex is held.
 func (s *Session) sendTaskManagement(tm TaskManagement) (*exchange, error) {
+	c := s.lead()
 	p := pdu.TaskManagementRequest{Immediate: true, Function: tm.Function, ReferencedTaskTag: pdu.ReservedTag, CmdSN: s.window.next}
 	switch tm.Function {
 	case pdu.FunctionAbortTask, pdu.FunctionQueryTask:
@@ -64,12 +65,16 @@ func (s *Session) sendTaskManagement(tm TaskManagement) (*exchange, error) {
 			return nil, fmt.Errorf("%v of a request that is not under way: %w", tm.Function, ErrNotSupported)
 		}
 		t := tm.Task.task.task
+		c = t.conn
 		p.LUN, p.ReferencedTaskTag, p.RefCmdSN = t.lun, t.itt, t.cmdSN
 	case pdu.FunctionTargetWarmReset, pdu.FunctionTargetColdReset:
 	default:
 		p.LUN = tm.LUN
 	}
-	t, err := s.open(taskManagement, s.cfg.AnswerTimeout, ErrTaskManagementTimeout)
+	if c == nil {
+		return nil, s.fate()
+	}
+	t, err := c.open(taskManagement, s.cfg.AnswerTimeout, ErrTaskManagementTimeout)
 	if err != nil {
 		return nil, err
 	}
@@ -85,13 +90,13 @@ func (s *Session) queueTaskManagement(t *task, tm TaskManagement, p *pdu.TaskMan
 	p.ITT = t.itt
 	var e sendEntry
 	p.EncodeBHS(&e.header)
-	s.conn.send(e)
+	t.conn.send(e)
 }
 
 // abort sends ABORT TASK for a task whose requester has given up. Nobody waits for the answer, which frees the task's slot. The mutex
 // is held.
 func (s *Session) abort(named *task) {
-	t, err := s.open(taskManagement, s.cfg.AnswerTimeout, ErrTaskManagementTimeout)
+	t, err := named.conn.open(taskManagement, s.cfg.AnswerTimeout, ErrTaskManagementTimeout)
 	if err != nil {
 		return // The slot stays taken until the task's answer, or the end of the connection.
 	}

@@ -28,7 +28,7 @@ func (s *Session) Text(ctx context.Context, pairs text.Pairs) (text.Pairs, error
 	select {
 	case s.textTurn <- struct{}{}:
 	case <-s.ended:
-		return nil, s.fate(s.conn)
+		return nil, s.fate()
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
@@ -39,6 +39,7 @@ func (s *Session) Text(ctx context.Context, pairs text.Pairs) (text.Pairs, error
 // textExchange is the state of one exchange; its owner holds the session's text turn.
 type textExchange struct {
 	s       *Session
+	c       *connection // Which carries it from the first request on.
 	itt     uint32
 	begun   bool
 	ttt     uint32
@@ -49,7 +50,18 @@ type textExchange struct {
 
 // negotiateText runs an exchange. The caller holds the text turn.
 func (s *Session) negotiateText(ctx context.Context, pairs text.Pairs) (text.Pairs, error) {
-	x := &textExchange{s: s, ttt: pdu.ReservedTag, itt: pdu.ReservedTag}
+	s.mu.Lock()
+	c := s.lead()
+	s.mu.Unlock()
+	if c == nil {
+		return nil, s.fate()
+	}
+	return s.negotiateTextOn(ctx, c, pairs)
+}
+
+// negotiateTextOn runs an exchange on one connection, whose own parameters it may change.
+func (s *Session) negotiateTextOn(ctx context.Context, c *connection, pairs text.Pairs) (text.Pairs, error) {
+	x := &textExchange{s: s, c: c, ttt: pdu.ReservedTag, itt: pdu.ReservedTag}
 	defer x.close()
 	if s.dev.Discovery.ZeroTTT {
 		x.ttt = 0
@@ -62,7 +74,7 @@ func (s *Session) negotiateText(ctx context.Context, pairs text.Pairs) (text.Pai
 		if err != nil {
 			return nil, fmt.Errorf("text response: %w", err)
 		}
-		todo = s.heedText(pairs, all[seen:])
+		todo = c.heedText(pairs, all[seen:])
 		seen = len(all)
 		if !x.begun {
 			return all, nil
@@ -72,7 +84,7 @@ func (s *Session) negotiateText(ctx context.Context, pairs text.Pairs) (text.Pai
 
 // round sends pairs and collects answers until the target has said what it has to say to them.
 func (x *textExchange) round(ctx context.Context, pairs text.Pairs) error {
-	parts := text.Split(pairs, x.s.textLimit())
+	parts := text.Split(pairs, x.c.textLimit())
 	for i := 0; ; i++ {
 		var part []byte
 		more := i < len(parts)-1
@@ -114,7 +126,7 @@ func (x *textExchange) send(ctx context.Context, part []byte, more bool) (*excha
 	e := sendEntry{data: part}
 	p.EncodeBHS(&e.header)
 	x.itt = t.itt
-	s.conn.send(e)
+	t.conn.send(e)
 	s.mu.Unlock()
 	if err := wait.wait(ctx); err != nil {
 		return nil, err
@@ -126,16 +138,16 @@ func (x *textExchange) send(ctx context.Context, part []byte, more bool) (*excha
 func (x *textExchange) slot() (*task, error) {
 	s, late := x.s, fmt.Errorf("text response %w", ErrTimeout)
 	if !x.begun || s.dev.Discovery.FreshTagOnContinue {
-		return s.open(taskText, s.cfg.AnswerTimeout, late)
+		return x.c.open(taskText, s.cfg.AnswerTimeout, late)
 	}
 	t := s.tasks.find(x.itt)
-	if t == nil || s.conn.broken != nil {
-		return nil, s.fate(s.conn)
+	if t == nil || x.c.broken != nil {
+		return nil, x.c.fate()
 	}
-	if err := s.silenced(); err != nil {
+	if err := x.c.silenced(); err != nil {
 		return nil, err
 	}
-	t.exchange = s.newExchange(s.cfg.AnswerTimeout, late)
+	t.exchange = x.c.newExchange(s.cfg.AnswerTimeout, late)
 	return t, nil
 }
 
@@ -172,15 +184,15 @@ func (x *textExchange) advance(answer *exchange) error {
 // broken ends the connection: an exchange that went wrong cannot be told from the next one.
 func (x *textExchange) broken(field, got, want string) error {
 	err := &ProtocolError{Opcode: pdu.OpTextResponse, Field: field, Got: got, Want: want, Clause: "RFC 7143, Section 11.11"}
-	x.s.conn.fail(err)
+	x.c.fail(err)
 	return err
 }
 
 // textLimit is the longest data segment of a Text Request now.
-func (s *Session) textLimit() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return max(1, min(textRequestLimit, s.params.PeerMaxRecvDataSegmentLength))
+func (c *connection) textLimit() int {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	return max(1, min(textRequestLimit, c.peerLimit))
 }
 
 // receiveText hands a Text Response to the exchange that waits for it.
@@ -219,7 +231,7 @@ func (c *connection) receiveText(h *pdu.BHS) error {
 }
 
 // heedText applies what the target declares, and returns the answers to what it asks. What answers a key of sent needs no answer.
-func (s *Session) heedText(sent, got text.Pairs) text.Pairs {
+func (c *connection) heedText(sent, got text.Pairs) text.Pairs {
 	var answers text.Pairs
 	for _, p := range got {
 		if _, ours := sent.Get(p.Key); ours && p.Key != "MaxRecvDataSegmentLength" {
@@ -227,10 +239,10 @@ func (s *Session) heedText(sent, got text.Pairs) text.Pairs {
 		}
 		switch p.Key {
 		case "MaxRecvDataSegmentLength":
-			s.setPeerLimit(p.Value)
+			c.setPeerLimit(p.Value)
 		case "TargetName", "TargetAddress", "TargetAlias", "TargetPortalGroupTag":
-			if a, ok := movesTo(text.Pairs{p}); ok && s.dev.Redirect.AnyAddressMoves {
-				go s.wander(a.HostPort())
+			if a, ok := movesTo(text.Pairs{p}); ok && c.s.dev.Redirect.AnyAddressMoves {
+				go c.s.wander(a.HostPort())
 			}
 		default:
 			answers.Add(p.Key, "NotUnderstood")
@@ -240,14 +252,14 @@ func (s *Session) heedText(sent, got text.Pairs) text.Pairs {
 }
 
 // setPeerLimit changes what one data segment to the target may hold, from the next sequence on.
-func (s *Session) setPeerLimit(value string) {
+func (c *connection) setPeerLimit(value string) {
 	n, err := strconv.ParseUint(value, 0, 24)
 	if err != nil || n < 512 {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.params.PeerMaxRecvDataSegmentLength = int(n)
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	c.peerLimit = int(n)
 }
 
 // wander is the defect AnyAddressMoves in full feature phase: it dials a place that no login sent it to.
