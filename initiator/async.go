@@ -144,8 +144,16 @@ func (c *connection) renegotiate(given time.Duration) {
 	defer func() { <-s.textTurn }()
 	ctx, cancel := context.WithTimeout(context.Background(), max(given, s.cfg.AnswerTimeout))
 	defer cancel()
-	own := c.at.params.MaxRecvDataSegmentLength
-	_, _ = s.negotiateTextOn(ctx, c, text.Pairs{{Key: "MaxRecvDataSegmentLength", Value: itoa(own)}}) // A failure shows as the end of the connection.
+	s.mu.Lock()
+	own := c.ownLimit
+	s.mu.Unlock()
+	pairs := text.Pairs{{Key: text.KeyMaxRecvDataSegmentLength, Value: itoa(own)}}
+	if s.dev.Text.RepeatLoginKeys {
+		for _, o := range s.cfg.operational() {
+			pairs.Set(o.Key, o.Value)
+		}
+	}
+	_, _ = s.negotiateTextOn(ctx, c, pairs) // A failure shows as the end of the connection.
 }
 
 // movesTo tells where a stray TargetAddress would lead a session that follows any.

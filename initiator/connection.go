@@ -28,6 +28,7 @@ type connection struct {
 	notice    notice
 	commands  int // SCSI tasks that belong to the connection.
 	peerLimit int // The longest data segment that the target takes on this connection.
+	ownLimit  int // The longest that this side has declared to take.
 	queue     []sendEntry
 	wake      sync.Cond // Tells the writer that the queue is not empty or the connection is broken.
 	expStatSN uint32    // StatSN expected next.
@@ -65,7 +66,7 @@ func (c *connection) describe(info *SessionInfo) {
 	info.LocalAddress, info.RemoteAddress = c.at.local, c.at.remote
 	p := &info.Params
 	p.HeaderDigest, p.DataDigest = c.at.params.HeaderDigest, c.at.params.DataDigest
-	p.MaxRecvDataSegmentLength, p.PeerMaxRecvDataSegmentLength = c.at.params.MaxRecvDataSegmentLength, c.peerLimit
+	p.MaxRecvDataSegmentLength, p.PeerMaxRecvDataSegmentLength = c.ownLimit, c.peerLimit
 }
 
 // start sets a connection to work. Reader and reading ahead are taken over from the login.
@@ -76,6 +77,7 @@ func (s *Session) start(nc net.Conn, reader *pdu.Reader, cid uint16, at connecti
 	c := &connection{
 		s: s, nc: nc, cid: cid, at: at, reader: reader, writer: newWireWriter(nc, d),
 		written: make(chan struct{}), expStatSN: expStatSN, heard: time.Now(), peerLimit: at.params.PeerMaxRecvDataSegmentLength,
+		ownLimit: at.params.MaxRecvDataSegmentLength,
 	}
 	c.wake.L = &s.mu
 	s.mu.Lock()

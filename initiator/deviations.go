@@ -7,6 +7,7 @@ type Deviations struct {
 	Redirect  RedirectDeviations
 	Session   SessionDeviations
 	Discovery DiscoveryDeviations
+	Text      TextDeviations
 	Logout    LogoutDeviations
 	Identity  IdentityDeviations
 	Kinds     KindDeviations

@@ -10,6 +10,8 @@ type DiscoveryDeviations struct {
 	ZeroTTT bool
 	// MergeAddresses gives every target the addresses of all.
 	MergeAddresses bool
+	// FreshOnReservedTTT begins anew when an answer that is not final carries the reserved target transfer tag.
+	FreshOnReservedTTT bool
 	// NoSessionType leaves the SessionType out of the login.
 	NoSessionType bool
 }

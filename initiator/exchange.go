@@ -14,10 +14,7 @@ type exchange struct {
 
 	response byte // Of task management and logout.
 	data     []byte
-	final    bool // Of a Text Response: the F bit.
-	partial  bool // Of a Text Response: the C bit.
-	ttt      uint32
-	lun      uint64
+	text     *textExchange // Of a Text Request: the exchange that it belongs to.
 
 	// Of task management: what it was sent for.
 	request TaskManagement

@@ -43,7 +43,7 @@ func (c *connection) rejected(t *task, h *pdu.BHS, reason pdu.RejectReason) erro
 			c.s.abort(t)
 			c.s.settle(t, &c.over)
 		}
-	case t.exchange != nil && t.kind == taskLogout:
+	case t.exchange != nil && (t.kind == taskLogout || t.kind == taskText && c.s.dev.Text.RejectCloses):
 		return cause
 	case t.exchange != nil && h.Opcode() != pdu.OpDataOut:
 		t.exchange.err = cause

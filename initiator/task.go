@@ -92,6 +92,16 @@ func (tt *taskTable) find(itt uint32) *task {
 	return nil
 }
 
+// first returns the first live task of a kind, or nil.
+func (tt *taskTable) first(kind taskKind) *task {
+	for _, t := range tt.slots {
+		if t.kind == kind {
+			return t
+		}
+	}
+	return nil
+}
+
 // retire frees the slot and gives it its next tag, or with sameTag the same again.
 func (tt *taskTable) retire(t *task, sameTag bool) {
 	if t.kind == taskFree {

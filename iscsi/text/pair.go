@@ -6,7 +6,7 @@ import (
 )
 
 // MaxPairs bounds how many pairs Parse hands out for one text.
-const MaxPairs = 4096
+const MaxPairs = 1 << 16
 
 // Pair is one key=value.
 type Pair struct {

@@ -59,7 +59,9 @@ func ValidKeyName(name string) bool {
 	return true
 }
 
-// reserved tells whether a value is one of the constants that answer an offer.
+// Reserved tells whether a value is one of the constants that answer an offer: NotUnderstood, Irrelevant or Reject.
+func Reserved(value string) bool { return reserved(value) }
+
 func reserved(value string) bool {
 	return value == NotUnderstood || value == Irrelevant || value == Reject
 }
