@@ -3,7 +3,6 @@ package probe
 import (
 	"context"
 	"fmt"
-	"net"
 	"time"
 
 	"github.com/iscsispec/iscsispec/iscsi"
@@ -14,6 +13,8 @@ import (
 // Conn is one connection to a portal. Its exported fields are the probe's bookkeeping: a check may overwrite them between
 // calls to make the next PDUs lie.
 type Conn struct {
+	// Stream has the Digests in force on the connection; a login sets them.
+	*Stream
 	// Session is the session that the connection belongs to; before a login it is an empty one.
 	Session *Session
 	// CID is the connection's number in the session.
@@ -21,24 +22,18 @@ type Conn struct {
 	// ExpStatSN is what the next PDU acknowledges. HoldExpStatSN keeps it where it is.
 	ExpStatSN     uint32
 	HoldExpStatSN bool
-	// Digests are in force on the connection; a login sets them.
-	Digests pdu.Digests
 	// Params are the results of the connection's own login; of a key that holds for the session those of Session count.
 	Params text.Params
 	// AnswerPings makes Next answer a NOP-In of the target that asks for it. It is on unless a check turns it off.
 	AnswerPings bool
 
 	prober   *Prober
-	raw      net.Conn
 	number   int
 	portal   iscsi.Address
-	inbox    *inbox
 	nextTag  uint32
 	aside    []Event // came while something else was waited for
 	loggedIn bool    // in full feature phase
 	ended    bool    // an end was seen, or this side has closed
-	closed   bool
-	closeErr error
 }
 
 // Prober returns the owner.
@@ -46,9 +41,6 @@ func (c *Conn) Prober() *Prober { return c.prober }
 
 // Portal returns the address that was dialled.
 func (c *Conn) Portal() iscsi.Address { return c.portal }
-
-// LocalAddr returns this end's address.
-func (c *Conn) LocalAddr() net.Addr { return c.raw.LocalAddr() }
 
 // String names the connection as messages do: "#1".
 func (c *Conn) String() string { return fmt.Sprintf("#%d", c.number) }
@@ -92,11 +84,8 @@ func (c *Conn) write(b []byte) error {
 	if err := c.prober.ctx.Err(); err != nil {
 		return context.Cause(c.prober.ctx)
 	}
-	if err := c.raw.SetWriteDeadline(time.Now().Add(c.prober.opts.AnswerTimeout)); err != nil {
+	if err := c.Write(b, c.prober.opts.AnswerTimeout); err != nil {
 		return fmt.Errorf("connection %s: %w", c, err)
-	}
-	if _, err := c.raw.Write(b); err != nil {
-		return fmt.Errorf("connection %s: writing: %w", c, err)
 	}
 	return nil
 }
@@ -183,30 +172,18 @@ func answers(e Event, itt uint32) bool {
 
 // Shut closes this end's direction only (FIN), where the transport can.
 func (c *Conn) Shut() error {
-	half, ok := c.raw.(interface{ CloseWrite() error })
-	if !ok {
-		return c.Close()
-	}
 	c.loggedIn = false
-	return half.CloseWrite()
+	return c.Stream.Shut()
 }
 
 // Reset closes the connection with a RST, where the transport can.
 func (c *Conn) Reset() error {
-	if l, ok := c.raw.(interface{ SetLinger(int) error }); ok {
-		// Where the transport cannot linger, a plain close is the nearest thing.
-		_ = l.SetLinger(0)
-	}
-	return c.Close()
+	c.ended, c.loggedIn = true, false
+	return c.Stream.Reset()
 }
 
 // Close closes the connection without a logout.
 func (c *Conn) Close() error {
-	if c.closed {
-		return c.closeErr
-	}
-	c.closed, c.ended, c.loggedIn = true, true, false
-	c.closeErr = c.raw.Close()
-	c.inbox.stop()
-	return c.closeErr
+	c.ended, c.loggedIn = true, false
+	return c.Stream.Close()
 }

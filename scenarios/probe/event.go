@@ -16,15 +16,15 @@ const (
 	Arrived EventKind = iota + 1
 	// TimedOut: nothing came within the time.
 	TimedOut
-	// Closed: the target closed its direction (FIN).
+	// Closed: the other end closed its direction (FIN).
 	Closed
-	// WasReset: the target or the network reset the connection (RST).
+	// WasReset: the other end or the network reset the connection (RST).
 	WasReset
 	// Failed: the transport failed in another way, or could not connect.
 	Failed
 	// Garbage: bytes came that are no PDU; nothing after them can be understood.
 	Garbage
-	// Interrupted: the check's own time is over. It says nothing about the target.
+	// Interrupted: the check's own time is over. It says nothing about the other end.
 	Interrupted
 )
 
@@ -43,6 +43,8 @@ type Event struct {
 	Waited time.Duration
 	// Unframed counts bytes that came before the end of the connection or of the waiting and make no whole PDU.
 	Unframed int
+
+	peer string // what to call the other end; "" for the target
 }
 
 // Ended tells whether the connection is over: closed, reset or failed.
@@ -81,7 +83,10 @@ func (e Event) what() string {
 	case TimedOut:
 		return fmt.Sprintf("nothing within %s", e.Waited)
 	case Closed:
-		return "the target closed the connection (FIN)"
+		if e.peer == "" {
+			return "the target closed the connection (FIN)"
+		}
+		return e.peer + " closed the connection (FIN)"
 	case WasReset:
 		return "the connection was reset (RST)"
 	case Failed:

@@ -23,7 +23,9 @@ const (
 // asked for, since which digests they carry is known no sooner.
 type inbox struct {
 	conn   net.Conn
+	peer   string        // what events call the other end
 	change chan struct{} // capacity 1: something came or was taken
+	bell   chan struct{} // the owner's, may be nil: something came
 	room   chan struct{} // capacity 1: something was taken
 	done   chan struct{} // closed when the goroutine has ended
 
@@ -42,8 +44,8 @@ type arrival struct {
 	at  time.Time
 }
 
-func newInbox(conn net.Conn) *inbox {
-	b := &inbox{conn: conn, change: make(chan struct{}, 1), room: make(chan struct{}, 1), done: make(chan struct{})}
+func newInbox(conn net.Conn, peer string, bell chan struct{}) *inbox {
+	b := &inbox{conn: conn, peer: peer, bell: bell, change: make(chan struct{}, 1), room: make(chan struct{}, 1), done: make(chan struct{})}
 	go b.fill()
 	return b
 }
@@ -64,6 +66,7 @@ func (b *inbox) fill() {
 		full := !b.broken && len(b.data) > inboxMax
 		b.mu.Unlock()
 		wake(b.change)
+		wake(b.bell)
 		if err != nil {
 			return
 		}
@@ -132,7 +135,7 @@ func (b *inbox) take(digests pdu.Digests) (Event, bool) {
 	if b.err == nil {
 		return Event{}, false
 	}
-	return Event{Kind: endKind(b.err), At: b.endedAt, Err: b.err, Unframed: len(b.data)}, true
+	return Event{peer: b.peer, Kind: endKind(b.err), At: b.endedAt, Err: b.err, Unframed: len(b.data)}, true
 }
 
 func endKind(err error) EventKind {

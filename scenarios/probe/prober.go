@@ -86,7 +86,7 @@ func (p *Prober) DialTo(portal iscsi.Address) (*Conn, error) {
 	if !p.opts.Tapped {
 		raw = p.opts.Log.Tap(raw, trace.NodeProbe, fmt.Sprintf("%s#%d", portal.HostPort(), number))
 	}
-	c := &Conn{prober: p, raw: raw, number: number, portal: portal, inbox: newInbox(raw), AnswerPings: true,
+	c := &Conn{prober: p, Stream: NewStream(raw, "", nil), number: number, portal: portal, AnswerPings: true,
 		Session: &Session{ISID: p.NewISID(), CmdSN: 1, Params: text.DefaultParams()}, Params: text.DefaultParams(), CID: 1, nextTag: 1}
 	p.conns = append(p.conns, c)
 	return c, nil
