@@ -47,7 +47,7 @@ func (c Check) scenario() scenarios.Check {
 		}
 	}
 	for _, f := range set {
-		s.Deviations = append(s.Deviations, scenarios.Deviation{Name: nameOf(f), Apply: f})
+		s.Deviations = append(s.Deviations, scenarios.Deviation{Name: scenarios.DeviationName(f), Apply: f})
 	}
 	return s
 }

@@ -1,15 +1,13 @@
-package target
+package scenarios
 
 import (
 	"reflect"
 	"strings"
-
-	"github.com/iscsispec/iscsispec/simtarget"
 )
 
-// nameOf gives a deviation the permanent name by which reports know it: the fields that it sets, such as "Login.ZeroTSIH".
-func nameOf(set func(*simtarget.Deviations)) string {
-	var d simtarget.Deviations
+// DeviationName gives a deviation the permanent name by which reports know it: the fields of D that it sets, such as "Login.ZeroTSIH".
+func DeviationName[D any](set func(*D)) string {
+	var d D
 	set(&d)
 	return strings.Join(setFields("", reflect.ValueOf(d)), "+")
 }

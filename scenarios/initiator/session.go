@@ -1,0 +1,80 @@
+package initiator
+
+import (
+	"fmt"
+	"time"
+
+	ini "github.com/iscsispec/iscsispec/initiator"
+)
+
+// Session brings a data session to full feature phase as BASE has it, and serves what the initiator looks at by itself. The latest
+// connection's end of it is returned.
+func (t *T) Session() *Conn { return t.SessionOf(ini.Data) }
+
+// SessionOf is Session for another kind.
+func (t *T) SessionOf(kind ini.Kind) *Conn {
+	op := t.Start(Login{Kind: kind})
+	c := t.Accept()
+	if !c.Login() {
+		t.Unclear("The login did not reach full feature phase.")
+	}
+	if t.Own() {
+		if r := op.Wait(); !r.Good() {
+			t.Fail(r, "a login")
+		}
+	}
+	return c
+}
+
+// Wait waits for an operation's end, while housekeeping is served, and fails when it takes longer than AnswerTime.
+func (p *Pending) Wait() Result {
+	if !p.EndsWithin(AnswerTime) {
+		p.t.Fail(fmt.Sprintf("no end of %s within %v", p.Op.OpName(), AnswerTime), "an end of "+p.Op.OpName())
+	}
+	return p.result
+}
+
+// EndsWithin waits for an operation's end and tells whether it came.
+func (p *Pending) EndsWithin(d time.Duration) bool { return p.t.until(d, p.Ended) }
+
+// Result is what became of an operation that has ended; false while it has not.
+func (p *Pending) Result() (Result, bool) {
+	if !p.Ended() {
+		return Result{}, false
+	}
+	return p.result, true
+}
+
+// Do asks for an operation and serves everything soundly until it has ended.
+func (t *T) Do(op Op) (r Result) {
+	p := t.Start(op)
+	t.Soundly(func() {
+		ended := t.until(AnswerTime, func() bool {
+			t.welcome()
+			return p.Ended()
+		})
+		if !ended {
+			t.Fail(fmt.Sprintf("no end of %s within %v", op.OpName(), AnswerTime), "an end of "+op.OpName())
+		}
+		r = p.result
+	})
+	return r
+}
+
+// Good is Do that fails unless the operation succeeds.
+func (t *T) Good(op Op) Result {
+	r := t.Do(op)
+	if !r.Good() {
+		t.Fail(fmt.Sprintf("%s: %v", op.OpName(), r), "success")
+	}
+	return r
+}
+
+// ListSessions lists the sessions of the initiator.
+func (t *T) ListSessions() []ini.SessionStatus { return t.Good(ListSessions{}).Sessions }
+
+// ListDevices lists the devices of the initiator.
+func (t *T) ListDevices() []ini.DeviceInfo { return t.Good(ListDevices{}).Devices }
+
+// SetConfig changes the settings of the session manager.
+func (t *T) SetConfig(change func(s *ini.Settings)) { t.Good(SetConfig{Change: change}) }
