@@ -2,6 +2,8 @@ package initiator
 
 // LoginDeviations are faults in the Login Requests and in what is made of the answers (RFC 7143, Section 6.3).
 type LoginDeviations struct {
+	// OneMoreExchange answers the response that ends the login with another Login Request.
+	OneMoreExchange bool
 	// ReuseTSIH logs in with the TSIH of the session before (LoginConfig.Previous) instead of 0.
 	ReuseTSIH bool
 	// NotImmediate leaves the I bit of Login Requests clear.

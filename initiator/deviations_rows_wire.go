@@ -24,6 +24,7 @@ func redirectRows() []RowDeviation {
 // loginRows are the rows about the login at one portal.
 func loginRows() []RowDeviation {
 	return []RowDeviation{
+		{"login.standard", func(d *Deviations) { d.Login.OneMoreExchange = true }},
 		{"login.pdu-fields", func(d *Deviations) { d.Login.NotImmediate = true }},
 		{"login.tsih-zero-leading", func(d *Deviations) { d.Login.ReuseTSIH = true }},
 		{"login.identity-constant", func(d *Deviations) { d.Login.CountCID = true }},

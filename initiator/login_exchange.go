@@ -237,6 +237,9 @@ func (x *loginExchange) transit(p *pdu.LoginResponse, reply text.Pairs) (*pdu.Lo
 	if err := x.negotiation.Check(); err != nil {
 		return nil, x.failure(err)
 	}
+	if x.dev.Login.OneMoreExchange && x.rounds < loginRoundLimit {
+		return x.listen(), nil
+	}
 	x.tsih = p.TSIH // A fielded target grants 0; with one connection to the session it is of no use anyway.
 	next := uint32(firstCmdSN)
 	if x.dev.Login.CommandAfterLogin {
