@@ -41,6 +41,8 @@ type connection struct {
 	// Owned by the reader.
 	over    completions
 	scratch []byte
+	// askedBefore is the tag of the last R2T, which only a deviating initiator looks at.
+	askedBefore uint32
 }
 
 // connectionPhase orders the life of a connection; it only grows.
@@ -78,6 +80,9 @@ func (s *Session) start(nc net.Conn, reader *pdu.Reader, cid uint16, at connecti
 		s: s, nc: nc, cid: cid, at: at, reader: reader, writer: newWireWriter(nc, d),
 		written: make(chan struct{}), expStatSN: expStatSN, heard: time.Now(), peerLimit: at.params.PeerMaxRecvDataSegmentLength,
 		ownLimit: at.params.MaxRecvDataSegmentLength,
+	}
+	if s.dev.DataOut.any() {
+		c.writer.dev = &s.dev.DataOut
 	}
 	c.wake.L = &s.mu
 	s.mu.Lock()

@@ -17,6 +17,9 @@ func (c *connection) sendData(t *task, ttt uint32, offset, length int) {
 		data: t.req.Write[offset:][:length], owner: t, chunk: c.chunk(), answersR2T: ttt != pdu.ReservedTag,
 	}
 	p.EncodeBHS(&e.header)
+	if c.s.dev.DataOut.any() {
+		c.departSequence(t, &e, offset)
+	}
 	c.send(e)
 }
 
@@ -40,12 +43,15 @@ func (c *connection) receiveR2T(h *pdu.BHS) error {
 	c.note(p.ExpCmdSN, p.MaxCmdSN)
 	t := c.s.tasks.find(p.ITT)
 	if t == nil || t.kind != taskSCSI || t.req == nil || len(t.req.Write) == 0 || t.answered || t.quit != nil {
+		if c.s.dev.DataOut.AnswersUnknownTask {
+			c.sendForNobody(&p)
+		}
 		return nil
 	}
 	if c.phase >= phaseLeaving {
 		return nil // After the Logout Request no new data is promised.
 	}
-	if c.s.params.ErrorRecoveryLevel > 0 && iscsi.SNLess(p.R2TSN, t.dataSN) {
+	if c.s.params.ErrorRecoveryLevel > 0 && iscsi.SNLess(p.R2TSN, t.dataSN) && !c.s.dev.DataOut.ServesRepetitions {
 		return nil // A repetition of one that has been answered.
 	}
 	if err := t.checkR2T(&p, c.s); err != nil {
@@ -54,6 +60,11 @@ func (c *connection) receiveR2T(h *pdu.BHS) error {
 	t.dataSN++
 	t.openR2Ts.Add(1)
 	t.solicit(&p, c.s.params.DataSequenceInOrder)
+	if c.s.dev.DataOut.any() {
+		if t = c.departR2T(t, &p); t == nil {
+			return nil
+		}
+	}
 	c.sendData(t, p.TTT, int(p.BufferOffset), int(p.DesiredDataTransferLength))
 	return nil
 }
@@ -79,26 +90,26 @@ func (t *task) outOfSequence(p *pdu.R2T, s *Session) bool {
 
 // checkR2T holds an R2T against the task and what was negotiated. The mutex is held.
 func (t *task) checkR2T(p *pdu.R2T, s *Session) error {
-	length := len(t.req.Write)
+	length, dev := len(t.req.Write), &s.dev.DataOut
 	fault := func(field, got, want, section string) error {
 		return &ProtocolError{Opcode: pdu.OpR2T, Field: field, Got: got, Want: want, Clause: "RFC 7143, Section " + section}
 	}
 	switch {
-	case p.TTT == pdu.ReservedTag:
+	case p.TTT == pdu.ReservedTag && !dev.IgnoresReservedTag:
 		return fault("Target Transfer Tag", "0xffffffff", "another value", "11.8.5")
-	case p.LUN != t.lun:
+	case p.LUN != t.lun && !dev.LUNFromR2T:
 		return fault("LUN", fmt.Sprintf("%#016x", p.LUN), fmt.Sprintf("%#016x", t.lun), "11.8")
-	case p.R2TSN != t.dataSN:
+	case p.R2TSN != t.dataSN && !dev.IgnoreR2TSN && !dev.ServesRepetitions:
 		return wrongNumber(pdu.OpR2T, "R2TSN", p.R2TSN, t.dataSN, "RFC 7143, Section 11.8.2")
-	case p.DesiredDataTransferLength == 0:
+	case p.DesiredDataTransferLength == 0 && !dev.ZeroLengthStalls:
 		return fault("Desired Data Transfer Length", "0", "at least 1", "11.8.4")
-	case int64(p.DesiredDataTransferLength) > int64(s.params.MaxBurstLength):
+	case int64(p.DesiredDataTransferLength) > int64(s.params.MaxBurstLength) && !dev.CutsAtMaxBurst:
 		return fault("Desired Data Transfer Length", fmt.Sprint(p.DesiredDataTransferLength), fmt.Sprintf("at most %d", s.params.MaxBurstLength), "11.8.4")
-	case uint64(p.BufferOffset)+uint64(p.DesiredDataTransferLength) > uint64(length):
+	case uint64(p.BufferOffset)+uint64(p.DesiredDataTransferLength) > uint64(length) && !dev.TrustLength:
 		return outOfRange(pdu.OpR2T, "Buffer Offset", p.BufferOffset, int(p.DesiredDataTransferLength), length, "RFC 7143, Section 11.8.4")
-	case int(t.openR2Ts.Load()) >= max(1, s.params.MaxOutstandingR2T):
+	case int(t.openR2Ts.Load()) >= max(1, s.params.MaxOutstandingR2T) && !dev.R2TSlots:
 		return fault("R2T", fmt.Sprintf("%d outstanding", t.openR2Ts.Load()+1), fmt.Sprintf("at most %d", s.params.MaxOutstandingR2T), "13.17")
-	case t.outOfSequence(p, s):
+	case t.outOfSequence(p, s) && !dev.IgnoreR2TSN && !dev.TrustLength:
 		return wrongNumber(pdu.OpR2T, "Buffer Offset", int(p.BufferOffset), t.solicited, "RFC 7143, Section 13.19")
 	}
 	return nil

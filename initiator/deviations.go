@@ -17,6 +17,9 @@ type Deviations struct {
 	Queue     QueueDeviations
 	Cache     CacheDeviations
 	Paths     PathsDeviations
+
+	DataOut    DataOutDeviations
+	Sequencing SequencingDeviations
 }
 
 // sound is what a nil *Deviations stands for.

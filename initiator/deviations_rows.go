@@ -9,7 +9,10 @@ import (
 // catalogue within each list. A row has at most one entry.
 func RowDeviations() []RowDeviation {
 	return slices.Concat(lifecycleRows(), kindRows(), reconnectRows(), removalRows(), cacheRows(), queueRows(), unitRows(), pathRows(),
-		redirectRows(), loginRows(), fullFeatureRows(), textRows())
+		redirectRows(), loginRows(), fullFeatureRows(), textRows(),
+		dataOutRows(),
+		sequencingRows(),
+	)
 }
 
 // lifecycleRows are the rows about the session's handle and the listing.

@@ -31,6 +31,9 @@ func (c *connection) receiveResponse(h *pdu.BHS) error {
 		c.s.retire(t)
 		return nil
 	}
+	if t.solicited < len(t.req.Write) && c.s.dev.DataOut.WaitsForAllData {
+		return nil
+	}
 	return c.conclude(t, &p, data)
 }
 

@@ -107,6 +107,9 @@ func (s *Session) issue(t *task, r *Request) {
 		ExpectedDataTransferLength: uint32(len(r.Read) + len(r.Write)), CmdSN: t.cmdSN, Data: r.Write[:immediate],
 	}
 	copy(command.CDB[:], r.CDB)
+	if s.dev.DataOut.ExpectsDataAlways && len(r.Write) == 0 && isWrite(r.CDB) {
+		command.Write, command.Final = true, false
+	}
 	e := sendEntry{data: r.Write[:immediate]}
 	if len(r.CDB) > len(command.CDB) || command.Read && command.Write {
 		r.extend(&command)
@@ -126,12 +129,21 @@ func (s *Session) issue(t *task, r *Request) {
 // (RFC 7143, Sections 13.10, 13.11 and 13.14).
 func (c *connection) firstBurst(n int) (immediate, unsolicited int) {
 	s := c.s
-	burst := min(n, s.params.FirstBurstLength)
+	dev, burst := &s.dev.DataOut, min(n, s.params.FirstBurstLength)
 	if s.params.ImmediateData {
 		immediate = min(burst, c.peerLimit)
+		if dev.ImmediateByOwnLimit {
+			immediate = min(n, c.ownLimit)
+		}
 	}
 	if !s.params.InitialR2T || s.dev.Session.UnsolicitedDespiteInitialR2T {
-		unsolicited = burst - immediate
+		unsolicited = max(0, burst-immediate)
+		if dev.FirstBurstBesideImmediate {
+			unsolicited = min(n-immediate, s.params.FirstBurstLength)
+		}
+		if dev.ShortUnsolicited {
+			unsolicited /= 2
+		}
 	}
 	return immediate, unsolicited
 }

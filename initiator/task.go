@@ -45,6 +45,8 @@ type task struct {
 	answered  bool   // The outcome is in req.
 	quit      error  // Why the requester gave up before there was an outcome.
 
+	deviating *deviatingWrite // Of a deviating initiator's writes only.
+
 	// openR2Ts counts the R2Ts whose data has not all been handed to the connection. The writer counts down before the last
 	// bytes leave, so that the target's next R2T never looks like one too many.
 	openR2Ts atomic.Int32

@@ -23,6 +23,7 @@ type wireWriter struct {
 	nc      net.Conn
 	vector  bool
 	digests pdu.Digests
+	dev     *DataOutDeviations // nil unless something deviates.
 
 	flat  []byte // Headers, copied data, pads and digests.
 	mark  int    // Start of what is not in parts yet.
@@ -55,7 +56,7 @@ func (w *wireWriter) copies() bool { return !w.vector }
 func (w *wireWriter) sequence(e *sendEntry) error {
 	h := &e.header
 	offset := binary.BigEndian.Uint32(h[40:])
-	for sn, data := uint32(0), e.data; len(data) > 0; sn++ {
+	for sn, data := binary.BigEndian.Uint32(h[36:]), e.data; len(data) > 0; sn++ {
 		if e.owner.stopped.Load() {
 			return nil
 		}
@@ -64,7 +65,10 @@ func (w *wireWriter) sequence(e *sendEntry) error {
 		if last && e.answersR2T {
 			e.owner.openR2Ts.Add(-1)
 		}
-		h.SetFinal(last)
+		h.SetFinal(last && !e.part)
+		if w.dev != nil && !w.dev.departs(h, e, n, last) {
+			return nil
+		}
 		h.SetDataSegmentLength(n)
 		binary.BigEndian.PutUint32(h[36:], sn)
 		binary.BigEndian.PutUint32(h[40:], offset)
