@@ -6,7 +6,10 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
+	"github.com/iscsispec/iscsispec/iscsi/text"
+	"github.com/iscsispec/iscsispec/scsi"
 )
 
 // FuzzLogin hands the login arbitrary answers: it ends, with a session or an error, within its bound of requests.
@@ -99,4 +102,63 @@ func feed(t *testing.T, n *fakeNetwork, stream []byte) {
 	if got := int(answered.Load()); got != len(requests) {
 		t.Errorf("%d requests answered, want %d", got, len(requests))
 	}
+}
+
+// FuzzTargets: an answer to SendTargets is either refused or gives names and addresses that are in order.
+func FuzzTargets(f *testing.F) {
+	f.Add([]byte("TargetName=iqn.2026-11.io.example:a\x00TargetAddress=10.0.0.1:3260,1\x00TargetAddress=[::1],2\x00TargetName=iqn.2026-11.io.example:b\x00"))
+	f.Add([]byte("TargetAddress=10.0.0.1\x00"))
+	f.Add([]byte("SendTargets=Reject\x00"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		pairs, _ := text.Parse(b)
+		targets, err := parseTargets(pairs)
+		if err != nil {
+			_ = err.Error()
+			return
+		}
+		count := 0
+		for _, target := range targets {
+			if iscsi.ValidName(target.Name) != nil {
+				t.Errorf("name %q", target.Name)
+			}
+			count += 1 + len(target.Addresses)
+		}
+		if count > len(pairs) {
+			t.Errorf("%d names and addresses of %d pairs", count, len(pairs))
+		}
+	})
+}
+
+// FuzzEnumeration answers the questions of an enumeration with arbitrary data: it ends, asks only so much, and what it found has a name.
+func FuzzEnumeration(f *testing.F) {
+	f.Add(scsi.AppendLUNList(nil, []scsi.LUN{scsi.LUNOf(0)}), scsi.InquiryData{Vendor: "V", Product: "P"}.Append(nil), scsi.NAADesignator(make([]byte, 8)).Append(nil), []byte{0, 0, 7, 255, 0, 0, 2, 0})
+	f.Add([]byte{0, 0, 0xff, 0xf8}, []byte{}, []byte{}, []byte{})
+	f.Fuzz(func(t *testing.T, luns, inquiry, page, capacity []byte) {
+		asked := 0
+		e := &enumeration{target: "iqn.2026-11.io.example:a"}
+		e.ask = func(q question) reply {
+			asked++
+			data := capacity
+			switch scsi.Opcode(q.cdb[0]) {
+			case scsi.OpReportLUNs:
+				data = luns
+			case scsi.OpInquiry:
+				if data = inquiry; q.cdb[1] == 1 {
+					data = scsi.VPD{Page: scsi.VPDPage(q.cdb[2]), Body: page}.Append(nil)
+				}
+			}
+			return reply{data: data[:min(len(data), q.length)]}
+		}
+		if err := e.run(); err != nil {
+			t.Fatal(err)
+		}
+		if asked > 2+6*unitsMax || len(e.units) > unitsMax {
+			t.Errorf("%d questions, %d units", asked, len(e.units))
+		}
+		for _, u := range e.units {
+			if u.name() == "" || u.name() != u.identity.Name() {
+				t.Errorf("name %q", u.name())
+			}
+		}
+	})
 }

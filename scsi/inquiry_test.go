@@ -176,6 +176,7 @@ func FuzzParameterData(f *testing.F) {
 		ParseReservation(b)
 		ParseFullStatus(b)
 		ParseUnmapList(b)
+		ParsePersistentOut(b)
 		ParseSupportedOpcodes(b)
 		ParseCommand(b)
 		for _, parse := range []func([]byte) (ModeData, error){ParseModeData6, ParseModeData10} {
@@ -186,7 +187,10 @@ func FuzzParameterData(f *testing.F) {
 		if len(b) > 1 {
 			if v, err := ParseVPD(b, VPDPage(b[1])); err == nil {
 				v.Designators()
+				v.SupportedPages()
 				v.BlockLimits()
+				v.BlockDeviceCharacteristics()
+				v.LogicalBlockProvisioning()
 				v.SerialNumber()
 			}
 		}

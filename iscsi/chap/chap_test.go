@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -283,6 +284,45 @@ func FuzzTargetStep(f *testing.F) {
 		}
 		if r.Done() {
 			t.Error("a proof without the secret")
+		}
+	})
+}
+
+// FuzzInitiatorStep plays the target: whoever lacks the secret is never believed.
+func FuzzInitiatorStep(f *testing.F) {
+	f.Add("CHAP_A=5\x00CHAP_I=1\x00CHAP_C=0x0102030405060708\x00", "CHAP_N=array\x00CHAP_R=0x00\x00")
+	f.Add("CHAP_A=8\x00CHAP_I=255\x00CHAP_C=0bAAAA\x00", "CHAP_N=array\x00CHAP_R=0bAAAA\x00")
+	f.Fuzz(func(t *testing.T, first, second string) {
+		i, _ := sides()
+		i.Start()
+		for _, step := range []string{first, second} {
+			pairs, _ := text.Parse([]byte(step))
+			answer, err := i.Step(pairs)
+			if err != nil {
+				_ = err.Error()
+				break
+			}
+			if strings.Contains(fmt.Sprint(answer), user.Secret.Reveal()) {
+				t.Error("the secret is in the answer")
+			}
+		}
+		if i.Done() {
+			t.Error("a proof without the secret")
+		}
+	})
+}
+
+func FuzzParseAlgorithms(f *testing.F) {
+	for _, seed := range []string{"5", "5,6,7,8", "", "05", "256", "-1", "5,,5"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		list, err := chap.ParseAlgorithms(s)
+		if err != nil {
+			return
+		}
+		if again, err := chap.ParseAlgorithms(chap.FormatAlgorithms(list)); err != nil || !slices.Equal(again, list) {
+			t.Errorf("%q gives %v, and that %v, %v", s, list, again, err)
 		}
 	})
 }
