@@ -71,6 +71,8 @@ func (c *connection) heed(p *pdu.AsyncMessage) {
 		}
 	case pdu.AsyncSessionDrop:
 		c.expectDrop(p.Event, time.Duration(wait)*time.Second)
+	case pdu.AsyncTasksTerminated:
+		c.tasksTerminated(p)
 	case pdu.AsyncNegotiation:
 		if !s.dev.Session.IgnoreNegotiationRequest {
 			go c.renegotiate(time.Duration(p.Parameter3) * time.Second)

@@ -42,11 +42,11 @@ func (c *connection) receiveR2T(h *pdu.BHS) error {
 	defer c.s.mu.Unlock()
 	c.note(p.ExpCmdSN, p.MaxCmdSN)
 	t := c.s.tasks.find(p.ITT)
-	if t == nil || t.kind != taskSCSI || t.req == nil || len(t.req.Write) == 0 || t.answered || t.quit != nil {
+	if t == nil || t.kind != taskSCSI || t.req == nil || len(t.req.Write) == 0 || t.answered || t.quit != nil || t.withheld {
 		if c.s.dev.DataOut.AnswersUnknownTask {
 			c.sendForNobody(&p)
 		}
-		return nil
+		return c.declineR2T(t, &p)
 	}
 	if c.phase >= phaseLeaving {
 		return nil // After the Logout Request no new data is promised.

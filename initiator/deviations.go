@@ -18,8 +18,9 @@ type Deviations struct {
 	Cache     CacheDeviations
 	Paths     PathsDeviations
 
-	DataOut    DataOutDeviations
-	Sequencing SequencingDeviations
+	DataOut        DataOutDeviations
+	Sequencing     SequencingDeviations
+	TaskManagement TaskManagementDeviations
 }
 
 // sound is what a nil *Deviations stands for.

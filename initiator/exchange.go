@@ -12,9 +12,10 @@ type exchange struct {
 	timer *time.Timer   // Ends the connection when no answer comes; nil for none.
 	err   error         // Why there is no answer.
 
-	response byte // Of task management and logout.
-	data     []byte
-	text     *textExchange // Of a Text Request: the exchange that it belongs to.
+	response   byte    // Of task management and logout.
+	additional [3]byte // Of task management.
+	data       []byte
+	text       *textExchange // Of a Text Request: the exchange that it belongs to.
 
 	// Of task management: what it was sent for.
 	request TaskManagement

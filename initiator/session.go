@@ -36,6 +36,8 @@ type Session struct {
 	byUser  bool        // The user has asked for the logout.
 	culprit *connection // The connection whose end ended the session; nil while the session goes on.
 	loss    Loss
+	// resetBefore tells which tasks a function ends that may close the session before its answer is out: those of lower order.
+	resetBefore uint64
 	// forcedDigests replaces what was negotiated on the sending side; only a deviating Manager sets it.
 	forcedDigests *pdu.Digests
 
@@ -192,6 +194,8 @@ func (s *Session) abandon(t *task, fate error, over *completions) {
 		case t.answered: // The outcome came; only the writer had not let go of the data yet.
 		case t.quit != nil:
 			r.Err = t.quit
+		case t.order < s.resetBefore:
+			r.Err = ErrAborted // What the session was to be closed for.
 		default:
 			r.Err = fate
 		}

@@ -44,6 +44,7 @@ type task struct {
 	outRefs   int    // Entries of the write queue that refer to req.Write.
 	answered  bool   // The outcome is in req.
 	quit      error  // Why the requester gave up before there was an outcome.
+	withheld  bool   // No more data is sent: FastAbort task management covers the task.
 
 	deviating *deviatingWrite // Of a deviating initiator's writes only.
 

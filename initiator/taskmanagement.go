@@ -7,33 +7,65 @@ import (
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
 )
 
-// TaskManagement is a task management request (RFC 7143, Section 11.5).
+// TaskManagement is a task management request (RFC 7143, Section 11.5, and RFC 7144, Section 6).
 type TaskManagement struct {
-	// Function is one of the functions 1 to 7 and 9 to 12; TASK REASSIGN is not supported.
+	// Function is one of the functions 1 to 7 and 9 to 12; TASK REASSIGN is not supported. Functions 9 to 12 need a session on which
+	// iSCSIProtocolLevel 2 or more was agreed (RFC 7144, Section 7.1.1).
 	Function pdu.TaskFunction
-	// LUN is the logical unit in wire form; ignored for functions that name a target or a task.
+	// LUN is the logical unit in wire form; ignored for functions that name the target, the I_T nexus or a task.
 	LUN uint64
 	// Task is the request that ABORT TASK and QUERY TASK are about.
 	Task *Request
 }
 
-// TaskManagement sends a task management request, delivered immediately, and returns the target's response. When it is "function
-// complete", or for ABORT TASK "task does not exist", the requests that it names are completed with ErrAborted unless the
-// target's status came first. An answer that does not come within LoginConfig.AnswerTimeout ends the connection.
+// TaskManagementAnswer is what the target said to a task management request.
+type TaskManagementAnswer struct {
+	// Response is the outcome. To a query, "function succeeded" says yes and "function complete" no: the task is in the task set, the task
+	// set is not empty, or an asynchronous event is waiting (RFC 7144, Section 6.4.2).
+	Response pdu.TaskResponse
+	// Additional is the additional response information to a query, as SAM-5 defines it; zero where there is none.
+	Additional [3]byte
+}
+
+// TaskManagement sends a task management request, delivered immediately, and returns the target's response; see ManageTasks.
 func (s *Session) TaskManagement(ctx context.Context, tm TaskManagement) (pdu.TaskResponse, error) {
-	if tm.Function == pdu.FunctionTaskReassign {
-		return 0, fmt.Errorf("%v at ErrorRecoveryLevel 0: %w", tm.Function, ErrNotSupported)
-	}
+	answer, err := s.ManageTasks(ctx, tm)
+	return answer.Response, err
+}
+
+// ManageTasks sends a task management request, delivered immediately, and returns the target's answer. When it is "function complete",
+// or for ABORT TASK "task does not exist", the requests that it names are completed with ErrAborted unless the target's status came
+// first; any other answer, and every answer to a query or to CLEAR ACA, leaves them alone. Requests that are not sent yet are not
+// named. An answer that does not come within LoginConfig.AnswerTimeout ends the connection, unless a stronger function has made it
+// needless: then the error is ErrAborted. A target reset or an I_T NEXUS RESET may end the connection before the answer is out.
+func (s *Session) ManageTasks(ctx context.Context, tm TaskManagement) (TaskManagementAnswer, error) {
 	s.mu.Lock()
-	x, err := s.sendTaskManagement(tm)
+	err := s.permits(tm.Function)
+	var x *exchange
+	if err == nil {
+		x, err = s.sendTaskManagement(tm)
+	}
 	s.mu.Unlock()
 	if err != nil {
-		return 0, err
+		return TaskManagementAnswer{}, err
 	}
 	if err := x.wait(ctx); err != nil {
-		return 0, err
+		return TaskManagementAnswer{}, err
 	}
-	return pdu.TaskResponse(x.response), nil
+	return TaskManagementAnswer{Response: pdu.TaskResponse(x.response), Additional: x.additional}, nil
+}
+
+// permits tells why a function is not to be sent on this session. The mutex is held.
+func (s *Session) permits(f pdu.TaskFunction) error {
+	switch {
+	case f == pdu.FunctionTaskReassign:
+		return fmt.Errorf("%v at ErrorRecoveryLevel 0: %w", f, ErrNotSupported)
+	case f < pdu.FunctionAbortTask || f > pdu.FunctionQueryAsynchronousEvent:
+		return fmt.Errorf("task management %v, want 1 to 12: %w", f, ErrNotSupported)
+	case f >= pdu.FunctionQueryTask && s.params.ProtocolLevel < 2 && !s.dev.TaskManagement.IgnoreProtocolLevel:
+		return fmt.Errorf("%v at iSCSIProtocolLevel %d, want 2 or more: %w", f, s.params.ProtocolLevel, ErrNotSupported)
+	}
+	return nil
 }
 
 // AbortTask sends ABORT TASK for a request that is under way. A request that has not been sent yet is completed with ErrAborted without
@@ -67,7 +99,7 @@ func (s *Session) sendTaskManagement(tm TaskManagement) (*exchange, error) {
 		t := tm.Task.task.task
 		c = t.conn
 		p.LUN, p.ReferencedTaskTag, p.RefCmdSN = t.lun, t.itt, t.cmdSN
-	case pdu.FunctionTargetWarmReset, pdu.FunctionTargetColdReset:
+	case pdu.FunctionTargetWarmReset, pdu.FunctionTargetColdReset, pdu.FunctionITNexusReset:
 	default:
 		p.LUN = tm.LUN
 	}
@@ -88,6 +120,7 @@ func (s *Session) queueTaskManagement(t *task, tm TaskManagement, p *pdu.TaskMan
 	t.exchange.request, t.exchange.refITT, t.exchange.before = tm, p.ReferencedTaskTag, t.order
 	t.exchange.request.LUN = p.LUN
 	p.ITT = t.itt
+	s.prepare(t, p)
 	var e sendEntry
 	p.EncodeBHS(&e.header)
 	t.conn.send(e)
@@ -104,63 +137,4 @@ func (s *Session) abort(named *task) {
 		Immediate: true, Function: pdu.FunctionAbortTask, LUN: named.lun, ReferencedTaskTag: named.itt,
 		CmdSN: s.window.next, RefCmdSN: named.cmdSN,
 	})
-}
-
-// receiveTaskManagement ends the tasks that the target says it has ended.
-func (c *connection) receiveTaskManagement(h *pdu.BHS) error {
-	var p pdu.TaskManagementResponse
-	if err := p.DecodeBHS(h); err != nil {
-		return err
-	}
-	c.s.mu.Lock()
-	defer c.s.mu.Unlock()
-	fresh, err := c.numbered(pdu.OpTaskManagementResponse, p.StatSN)
-	if err != nil || !fresh {
-		return err
-	}
-	c.note(p.ExpCmdSN, p.MaxCmdSN)
-	t := c.s.tasks.find(p.ITT)
-	if t == nil || t.kind != taskManagement {
-		return nil
-	}
-	x := t.exchange
-	x.response = byte(p.Response)
-	c.answer(t)
-	for _, other := range c.s.tasks.inOrder() {
-		if x.ends(other, p.Response) {
-			c.s.terminate(other, &c.over)
-		}
-	}
-	return nil
-}
-
-// ends reports whether the answer to task management means that t will get no answer of its own.
-func (x *exchange) ends(t *task, response pdu.TaskResponse) bool {
-	if t.kind != taskSCSI || t.order >= x.before || t.answered {
-		return false
-	}
-	complete := response == pdu.TaskResponseComplete
-	switch x.request.Function {
-	case pdu.FunctionAbortTask:
-		return t.itt == x.refITT && (complete || response == pdu.TaskResponseNoTask)
-	case pdu.FunctionAbortTaskSet, pdu.FunctionClearTaskSet, pdu.FunctionLogicalUnitReset:
-		return complete && t.lun == x.request.LUN
-	case pdu.FunctionTargetWarmReset, pdu.FunctionTargetColdReset, pdu.FunctionITNexusReset:
-		return complete
-	}
-	return false
-}
-
-// terminate completes a task that the target has ended without a status. The mutex is held.
-func (s *Session) terminate(t *task, over *completions) {
-	t.stopped.Store(true)
-	if t.req == nil {
-		s.retire(t)
-		return
-	}
-	t.answered, t.req.Err = true, ErrAborted
-	if t.quit != nil {
-		t.req.Err = t.quit
-	}
-	s.settle(t, over)
 }

@@ -116,6 +116,7 @@ func (r TaskResponse) String() string {
 // TaskManagementResponse answers a TaskManagementRequest. RFC 7143, Section 11.6.
 type TaskManagementResponse struct {
 	Response                   TaskResponse
+	Additional                 [3]byte // additional response information; RFC 7144, Section 6.4.1
 	ITT                        uint32
 	StatSN, ExpCmdSN, MaxCmdSN uint32
 }
@@ -127,6 +128,7 @@ func (*TaskManagementResponse) Opcode() Opcode { return OpTaskManagementResponse
 func (p *TaskManagementResponse) EncodeBHS(h *BHS) {
 	h.begin(OpTaskManagementResponse, bitFinal, 0, 0)
 	h[2] = byte(p.Response)
+	copy(h[8:11], p.Additional[:])
 	h.SetITT(p.ITT)
 	h.setTargetNumbers(p.StatSN, p.ExpCmdSN, p.MaxCmdSN)
 }
@@ -137,6 +139,7 @@ func (p *TaskManagementResponse) DecodeBHS(h *BHS) error {
 		return err
 	}
 	p.Response, p.ITT = TaskResponse(h[2]), h.ITT()
+	copy(p.Additional[:], h[8:11])
 	p.StatSN, p.ExpCmdSN, p.MaxCmdSN = h.targetNumbers()
 	return nil
 }
