@@ -46,10 +46,10 @@ func (s *Session) ManageTasks(ctx context.Context, tm TaskManagement) (TaskManag
 		x, err = s.sendTaskManagement(tm)
 	}
 	s.mu.Unlock()
-	if err != nil {
-		return TaskManagementAnswer{}, err
+	if err == nil {
+		err = x.wait(ctx)
 	}
-	if err := x.wait(ctx); err != nil {
+	if err != nil {
 		return TaskManagementAnswer{}, err
 	}
 	return TaskManagementAnswer{Response: pdu.TaskResponse(x.response), Additional: x.additional}, nil
@@ -80,8 +80,15 @@ func (s *Session) AbortTask(ctx context.Context, r *Request) (pdu.TaskResponse, 
 		s.mu.Unlock()
 		return pdu.TaskResponseComplete, nil
 	case requestSent:
+		x, err := s.sendTaskManagement(TaskManagement{Function: pdu.FunctionAbortTask, Task: r})
 		s.mu.Unlock()
-		return s.TaskManagement(ctx, TaskManagement{Function: pdu.FunctionAbortTask, Task: r})
+		if err == nil {
+			err = x.wait(ctx)
+		}
+		if err != nil {
+			return 0, err
+		}
+		return pdu.TaskResponse(x.response), nil
 	}
 	s.mu.Unlock()
 	return pdu.TaskResponseNoTask, nil
