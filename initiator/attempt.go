@@ -19,6 +19,9 @@ type attempt struct {
 	cancel context.CancelFunc
 	// last is the portal dialled last.
 	last iscsi.Address
+	// elsewhere is set for an attempt at another portal of the portal group than the session was asked to use, group is that group's tag.
+	elsewhere bool
+	group     uint16
 }
 
 // nextAttempt returns when the next login attempt starts; ok is false if none is to come, or not before the one in
@@ -43,7 +46,9 @@ func (s *managedSession) attemptTime() time.Time {
 func (s *managedSession) startAttempt(now time.Time) {
 	s.schedule.started(now)
 	ctx, cancel := context.WithCancel(context.Background())
-	a := &attempt{number: s.schedule.attempts, portal: s.memory.next(), cancel: cancel}
+	a := &attempt{number: s.schedule.attempts, cancel: cancel}
+	s.choosePortal(a)
+	s.freshISID()
 	s.attempts = append(s.attempts, a)
 	s.recordAttempt(a)
 	go s.runAttempt(ctx, a, s.loginConfig(a))
@@ -54,6 +59,7 @@ func (s *managedSession) runAttempt(ctx context.Context, a *attempt, cfg LoginCo
 	release := s.m.turn()
 	session, err := Login(ctx, &placeDialer{s: s, attempt: a}, cfg)
 	release()
+	session, err = a.sameGroup(session, err)
 	if !s.inbox.post(func() { s.attemptEnded(a, session, err) }) && session != nil {
 		s.m.stray(session)
 	}
@@ -72,6 +78,9 @@ func (s *managedSession) loginConfig(a *attempt) LoginConfig {
 	cfg.Log, cfg.Deviations, cfg.Rand = s.m.log, s.m.dev, s.challenges()
 	if s.logins > 0 {
 		cfg.Previous = &s.first
+	}
+	if a.elsewhere && s.m.dev.Manager.FailoverNewISID {
+		cfg.ISID = s.m.makeISID(s.place.port, qualifierElsewhere)
 	}
 	if s.m.dev.Reconnect.NoPing {
 		cfg.PingInterval = Never
@@ -227,6 +236,9 @@ func (f *faultyTimes) attemptTime(schedule *reconnectSchedule, dev *Deviations) 
 	}
 	if !f.retryAt.IsZero() {
 		return f.retryAt
+	}
+	if dev.Manager.JitterDrifts {
+		return schedule.next().Add(schedule.drift())
 	}
 	return schedule.next()
 }

@@ -174,6 +174,7 @@ func (s *managedSession) cameBack(p *pending) {
 	case dev.ForgetInFlight:
 		s.deadlines.unwatch(p)
 		s.m.park(s, p)
+	case s.switchPath(p):
 	default:
 		s.queue.restore(p)
 		s.recordRequest(p, "requeued", "connection lost")

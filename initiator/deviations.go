@@ -17,6 +17,7 @@ type Deviations struct {
 	Queue     QueueDeviations
 	Cache     CacheDeviations
 	Paths     PathsDeviations
+	Manager   ManagerDeviations
 
 	DataOut        DataOutDeviations
 	Sequencing     SequencingDeviations

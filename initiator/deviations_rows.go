@@ -9,6 +9,7 @@ import (
 // catalogue within each list. A row has at most one entry.
 func RowDeviations() []RowDeviation {
 	return slices.Concat(lifecycleRows(), kindRows(), reconnectRows(), removalRows(), cacheRows(), queueRows(), unitRows(), pathRows(),
+		managerRows(),
 		redirectRows(), loginRows(), fullFeatureRows(), textRows(),
 		dataOutRows(),
 		sequencingRows(),

@@ -19,6 +19,8 @@ type device struct {
 	identity Identity
 	unit     unit
 	paths    []devicePath
+	// turn is the path whose turn it is, modulo their number.
+	turn int
 }
 
 // devicePath is one way to a device.
@@ -102,6 +104,18 @@ func (d *deviceStack) pathsOf(u *unit) int {
 	return 0
 }
 
+// lastSession reports whether all paths of the device of that name are through one session.
+func (d *deviceStack) lastSession(name string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, dev := range d.devices {
+		if dev.name == name {
+			return !slices.ContainsFunc(dev.paths, func(p devicePath) bool { return p.session != dev.paths[0].session })
+		}
+	}
+	return false
+}
+
 // rename gives a session's paths another session ID; only a deviating initiator does.
 func (d *deviceStack) rename(s *managedSession, id SessionID) {
 	d.mu.Lock()
@@ -139,19 +153,46 @@ func (d *deviceStack) dropLUN(lun uint64) {
 	d.devices = slices.DeleteFunc(d.devices, func(o *device) bool { return len(o.paths) == 0 })
 }
 
-// path picks the way for a request to the device of that name: the first that is not blocked, or else the first.
-func (d *deviceStack) path(name string) (s *managedSession, lun uint64, ok bool) {
+// path picks the way for a request to the device of that name: by the policy among those that are not blocked, or else the first.
+func (d *deviceStack) path(name string, policy PathPolicy) (s *managedSession, lun uint64, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, dev := range d.devices {
-		if dev.name != name {
+		if dev.name == name {
+			best := dev.pick(policy)
+			return best.session, best.lun, true
+		}
+	}
+	return nil, 0, false
+}
+
+// pick chooses a path of a device, which has one at least.
+func (dev *device) pick(policy PathPolicy) devicePath {
+	first := 0
+	if policy == RoundRobin {
+		first = dev.turn % len(dev.paths)
+	}
+	for i := range dev.paths {
+		if at := (first + i) % len(dev.paths); !dev.paths[at].blocked {
+			dev.turn = at + 1
+			return dev.paths[at]
+		}
+	}
+	return dev.paths[0]
+}
+
+// otherPath returns a path, through another session, that is not blocked, to the device that a session has at a LUN; only a deviating
+// initiator asks.
+func (d *deviceStack) otherPath(s *managedSession, lun uint64) (other *managedSession, otherLUN uint64, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, dev := range d.devices {
+		if !slices.ContainsFunc(dev.paths, func(p devicePath) bool { return p.session == s && p.lun == lun }) {
 			continue
 		}
-		best := dev.paths[0]
-		if i := slices.IndexFunc(dev.paths, func(p devicePath) bool { return !p.blocked }); i >= 0 {
-			best = dev.paths[i]
+		if i := slices.IndexFunc(dev.paths, func(p devicePath) bool { return p.session != s && !p.blocked }); i >= 0 {
+			return dev.paths[i].session, dev.paths[i].lun, true
 		}
-		return best.session, best.lun, true
 	}
 	return nil, 0, false
 }

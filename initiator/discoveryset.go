@@ -65,6 +65,16 @@ func (d *discoverySet) groups(target string) []portalGroup {
 	return groups
 }
 
+// groupOf returns the portals of a target that share a portal group tag, in the order in which discovery told them.
+func (d *discoverySet) groupOf(target string, tag uint16) []iscsi.Address {
+	for _, g := range d.groups(target) {
+		if g.hasTag && g.tag == tag {
+			return slices.Clone(g.addresses)
+		}
+	}
+	return nil
+}
+
 // tagOf returns the portal group tag that discovery told for a portal of a target.
 func (d *discoverySet) tagOf(target string, portal iscsi.Address) (uint16, bool) {
 	for _, a := range d.addresses(target) {

@@ -227,8 +227,17 @@ func (m *Manager) RemoveSession(ctx context.Context, id SessionID) error { retur
 
 // Logout ends a session, whatever its state: connected, reconnecting, or in the middle of a login. Its devices leave at once,
 // its waiting requests complete with ErrLoggedOut, and it is never re-established. Logout returns when all that is
-// done. The error is ErrNoSession, or the context's, in which case the logout goes on.
+// done. The error is ErrNoSession, *BootDeviceError for the last path to a boot device, which ForceLogout overrules, or the
+// context's, in which case the logout goes on.
 func (m *Manager) Logout(ctx context.Context, id SessionID) error {
+	if err := m.mayLogOff(id); err != nil {
+		return err
+	}
+	return m.ForceLogout(ctx, id)
+}
+
+// ForceLogout is Logout without a question asked: a boot device leaves too.
+func (m *Manager) ForceLogout(ctx context.Context, id SessionID) error {
 	s, err := m.find(id)
 	if err != nil {
 		return err

@@ -48,17 +48,6 @@ func (m *Manager) Do(ctx context.Context, id SessionID, r *Request) error {
 	return s.do(ctx, r)
 }
 
-// DoDevice sends a request to a device by one of its paths, the first that is usable, or, if none is, the first, where it
-// waits. Its LUN is filled in. Errors are those of Do, and ErrDeviceRemoved if no device of that name is in the stack.
-func (m *Manager) DoDevice(ctx context.Context, name string, r *Request) error {
-	s, lun, ok := m.stack.path(name)
-	if !ok {
-		return fmt.Errorf("device %s: %w", name, errors.Join(ErrNoDevice, ErrDeviceRemoved))
-	}
-	r.LUN = lun
-	return s.do(ctx, r)
-}
-
 // do submits a request and waits for it. The session's owner decides how it ends, the passing of its deadline included, so
 // that two things at one instant never race.
 func (s *managedSession) do(ctx context.Context, r *Request) error {

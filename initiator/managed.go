@@ -37,6 +37,8 @@ type managedSession struct {
 	info    SessionInfo
 	first   SessionInfo
 	logins  int
+	// tries counts all login attempts of the session's life.
+	tries int
 
 	// attempts are the login attempts in progress; a sound initiator has one at most.
 	attempts []*attempt
@@ -159,7 +161,7 @@ func (s *managedSession) connected(a *attempt, session *Session) {
 	if !relogin {
 		s.first = s.info
 	}
-	s.memory.loggedIn(s.info.Redirects, s.m.dev)
+	s.memory.loggedIn(a.portal, s.info.Redirects, s.m.dev)
 	s.reidentify(relogin)
 	s.frameByConfig()
 	removeNow := s.returnedInTime()

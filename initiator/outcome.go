@@ -17,12 +17,15 @@ func (r *Request) Outcome() string {
 }
 
 // OutcomeOf names an error of a request or an operation: "LOGGED-OUT", "DEVICE-REMOVED", "QUEUE-FULL", "TRANSPORT-LOST",
-// "AUTH-FAILED", "NOT-SUPPORTED", "TIMEOUT", "ABORTED", "EXISTS" or "CANCELLED"; "OK" for nil and "ERROR" for every other.
+// "AUTH-FAILED", "NOT-SUPPORTED", "TIMEOUT", "ABORTED", "EXISTS", "BOOT-DEVICE" or "CANCELLED"; "OK" for nil and "ERROR" for every other.
 func OutcomeOf(err error) string {
 	var exists *ExistsError
+	var boot *BootDeviceError
 	switch {
 	case err == nil:
 		return "OK"
+	case errors.As(err, &boot):
+		return "BOOT-DEVICE"
 	case errors.As(err, &exists):
 		return "EXISTS"
 	case errors.Is(err, ErrDeviceRemoved):

@@ -91,3 +91,8 @@ func (s *reconnectSchedule) gap() time.Duration {
 	}
 	return s.interval + time.Duration(jitter*draw*float64(s.interval))
 }
+
+// drift is what the defect JitterDrifts adds to the next gap: as much as all gaps of the outage so far could have been jittered.
+func (s *reconnectSchedule) drift() time.Duration {
+	return time.Duration(s.jitter * float64(s.attempts) / 100 * float64(s.interval))
+}

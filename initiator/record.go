@@ -110,7 +110,7 @@ func (s *managedSession) status() SessionStatus {
 	dev := s.m.dev.Listing
 	st := SessionStatus{
 		ID: s.id, Kind: s.kind, State: s.state, Since: s.since, InitiatorPort: s.port.Name, Added: s.place.added,
-		BootLUN: s.spec.BootLUN, SessionInfo: s.info, NextPortal: s.memory.next(), Logins: s.logins,
+		BootLUN: s.spec.BootLUN, SessionInfo: s.info, NextPortal: s.nextPortal(), Logins: s.logins,
 		Attempts: s.schedule.attempts, LastError: s.lastErr, LostAt: s.lostAt,
 		Queued: s.queue.length(), QueuedBytes: s.queue.bytes, InFlight: s.flying,
 	}

@@ -28,7 +28,7 @@ func TestRedirectMemory(t *testing.T) {
 		{"permanent", permanent, 3, []iscsi.Address{pB, pA, pB, pA}},
 	} {
 		m := redirectMemory{configured: pA}
-		m.loggedIn(c.redirects, &sound)
+		m.loggedIn(m.next(), c.redirects, &sound)
 		got := []iscsi.Address{m.next()}
 		for range c.failures {
 			m.attemptFailed(pB, &sound)
@@ -43,13 +43,13 @@ func TestRedirectMemory(t *testing.T) {
 // TestRedirectMemoryFades checks that a login let in at the configured portal ends an earlier permanent move.
 func TestRedirectMemoryFades(t *testing.T) {
 	m := redirectMemory{configured: pA}
-	m.loggedIn([]Redirect{{Status: iscsi.StatusMovedPermanently, From: pA, To: pB}}, &sound)
-	m.loggedIn(nil, &sound)
+	m.loggedIn(m.next(), []Redirect{{Status: iscsi.StatusMovedPermanently, From: pA, To: pB}}, &sound)
+	m.loggedIn(m.next(), nil, &sound)
 	if m.next() != pB {
 		t.Error("a login at the remembered portal made the memory fade")
 	}
 	m.attemptFailed(pB, &sound)
-	m.loggedIn(nil, &sound)
+	m.loggedIn(m.next(), nil, &sound)
 	if m.next() != pA {
 		t.Error("a login at the configured portal left the memory")
 	}

@@ -22,6 +22,9 @@ type LoginSettings struct {
 	Offers []Offer
 	// SkipSecurityStage begins logins in the operational stage.
 	SkipSecurityStage bool
+	// FreshISID draws a new ISID for every login of a session, re-logins included, as some initiators do. The target then never takes a re-login for a
+	// reinstatement, and keeps the old session until it notices the end of its connection by itself.
+	FreshISID bool
 	// LoginTimeout bounds dialling and logging in at one portal.
 	LoginTimeout time.Duration
 	// PingInterval and PingTimeout say how a silent connection is noticed; PingInterval Never switches pings off.
@@ -50,6 +53,7 @@ func (s LoginSettings) over(below LoginSettings) LoginSettings {
 		s.Offers = below.Offers
 	}
 	s.SkipSecurityStage = s.SkipSecurityStage || below.SkipSecurityStage
+	s.FreshISID = s.FreshISID || below.FreshISID
 	for _, field := range []struct{ own, below *time.Duration }{
 		{&s.LoginTimeout, &below.LoginTimeout},
 		{&s.PingInterval, &below.PingInterval},
@@ -81,6 +85,11 @@ type Settings struct {
 	ReconnectInterval time.Duration
 	// ReconnectJitter is the largest share by which one gap may differ from the interval, 0 to 0.2. The default is 0.
 	ReconnectJitter float64
+	// PortalFailover lets the attempts of a lost session go to each portal of its portal group in turn, as discovery told them: the
+	// configured one first, and again after the last. The default is the configured portal alone.
+	PortalFailover bool
+	// PathPolicy says which path of a device a request takes. The default is FirstPath.
+	PathPolicy PathPolicy
 	// RemovalLatency is how long devices stay after their session was lost; unset means DefaultRemovalLatency.
 	RemovalLatency Latency
 	// BootRemovalLatency is the same for the boot device of a boot session; unset means for ever.
@@ -109,6 +118,8 @@ func (s Settings) check() error {
 		return &SettingError{"ReconnectInterval", s.ReconnectInterval.String(), "a duration above 0s, or 0s for the default"}
 	case !(s.ReconnectJitter >= 0 && s.ReconnectJitter <= maxReconnectJitter):
 		return &SettingError{"ReconnectJitter", fmt.Sprint(s.ReconnectJitter), "0 to 0.2"}
+	case s.PathPolicy > RoundRobin:
+		return &SettingError{"PathPolicy", s.PathPolicy.String(), "first-path or round-robin"}
 	case s.QueueBound.Entries < 0:
 		return &SettingError{"QueueBound.Entries", fmt.Sprint(s.QueueBound.Entries), "a number above 0, or 0 for the default"}
 	case s.QueueBound.Bytes < 0:
@@ -142,9 +153,12 @@ type ManagerConfig struct {
 	Ports []Port
 	// Defaults is the initial Settings.Login.
 	Defaults LoginSettings
-	// ReconnectInterval, ReconnectJitter, RemovalLatency, BootRemovalLatency and QueueBound are the initial Settings.
+	// ReconnectInterval, ReconnectJitter, PortalFailover, PathPolicy, RemovalLatency, BootRemovalLatency and QueueBound are the initial
+	// Settings.
 	ReconnectInterval  time.Duration
 	ReconnectJitter    float64
+	PortalFailover     bool
+	PathPolicy         PathPolicy
 	RemovalLatency     Latency
 	BootRemovalLatency Latency
 	QueueBound         QueueBound
@@ -163,7 +177,8 @@ type ManagerConfig struct {
 // settings returns the initial Settings.
 func (c ManagerConfig) settings() Settings {
 	return Settings{
-		ReconnectInterval: c.ReconnectInterval, ReconnectJitter: c.ReconnectJitter, RemovalLatency: c.RemovalLatency,
+		ReconnectInterval: c.ReconnectInterval, ReconnectJitter: c.ReconnectJitter, PortalFailover: c.PortalFailover,
+		PathPolicy: c.PathPolicy, RemovalLatency: c.RemovalLatency,
 		BootRemovalLatency: c.BootRemovalLatency, QueueBound: c.QueueBound, Login: c.Defaults,
 	}
 }

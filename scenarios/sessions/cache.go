@@ -1,10 +1,13 @@
 package sessions
 
 import (
+	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/iscsispec/iscsispec/initiator"
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
 	"github.com/iscsispec/iscsispec/scsi"
 	"github.com/iscsispec/iscsispec/simtarget"
 )
@@ -67,6 +70,14 @@ func cacheDownChecks() []Check {
 			{Name: "Cache.ForwardReportLUNs", Set: func(d *initiator.Deviations) { d.Cache.ForwardReportLUNs = true }},
 		},
 	}, {
+		ID:      "cache.empty-before-first-inquiry",
+		Accepts: []string{"no data: queued until the re-login, the removal of the devices or its own deadline, or an error"},
+		Runs:    []Plan{emptyCache("never healed", 0), emptyCache("healed after 7 s", seconds(7))},
+		Judge:   judgeEmptyCache,
+		Defects: []Defect{
+			{Name: "Cache.ZeroFilled", Set: func(d *initiator.Deviations) { d.Cache.ZeroFilled = true }},
+		},
+	}, {
 		ID:      "cache.lun-not-in-cache",
 		Accepts: []string{"queued, an error, or GOOD with peripheral qualifier 011b"},
 		Runs: []Plan{{Arrays: three, Steps: slices.Concat(established(), outage(seconds(10)), []Step{
@@ -83,6 +94,22 @@ func cacheDownChecks() []Check {
 			{Name: "Cache.IgnoreLUN", Set: func(d *initiator.Deviations) { d.Cache.IgnoreLUN = true }},
 		},
 	}}
+}
+
+// emptyCache cuts a session before its target has answered any command, and asks it for INQUIRY data.
+func emptyCache(name string, heal time.Duration) Plan {
+	steps := []Step{
+		{Do: ArrayOp{Action: simtarget.Action{Command: &simtarget.CommandRule{Times: simtarget.Times{Next: simtarget.Always}, Hold: true}}}},
+		{Label: "s", Async: true, Do: Login{}},
+		{At: seconds(1), Do: ArrayOp{Action: simtarget.Action{Clear: &simtarget.Clear{}}}},
+		{Do: Refuse{}},
+		{Label: "cut", Do: Sever{}},
+		{Label: "down", After: "cut", At: seconds(1), Async: true, Do: Inquiry{Session: "s"}},
+	}
+	if heal > 0 {
+		steps = append(steps, healed(heal))
+	}
+	return Plan{Name: name, Steps: steps, Until: seconds(75)}
 }
 
 func cacheFreshChecks() []Check {
@@ -139,6 +166,35 @@ func judgeInquiryWhileDown(j *Judge, runs []*Run) {
 	if j.Outcome(o, Good) {
 		j.Equal("length of "+o.Label, o.Length, 36, o.Evidence()...)
 		j.Want(strings.HasPrefix(up.Head, o.Head[:min(len(o.Head), len(up.Head))]), "bytes of "+o.Label, "those of the connected answer, "+up.Head, o.Head, o.Evidence()...)
+	}
+}
+
+func judgeEmptyCache(j *Judge, runs []*Run) {
+	for i, r := range runs {
+		j.In(r)
+		if !j.Outcome(r.Op("s"), OK) {
+			continue
+		}
+		cut, o := r.At("cut"), r.Op("down")
+		answers := r.PDUs(FromTarget, Opcode(pdu.OpDataIn, pdu.OpSCSIResponse), Before(cut))
+		if len(answers) > 0 {
+			j.Unclear("a target that answered no command", fmt.Sprintf("%d answers before the cut", len(answers)), Events(answers)...)
+		}
+		if i == 0 {
+			j.Outcome(o, DeviceRemoved, TransportLost, Timeout, Pending)
+			j.Equal("bytes of INQUIRY data", o.Length, 0, o.Evidence()...)
+			if !o.Is(Pending) {
+				j.Within("its end, counted from the loss", o.End-cut, seconds(1), defaultLatency+Slack, o.Evidence()...)
+			}
+			continue
+		}
+		back := r.Regained(r.Session("s"), r.At("heal"))
+		if j.Outcome(o, Good) && j.Want(back >= 0, "the re-login", "one", "none") {
+			j.Within("the answer", o.End, back, back+seconds(5), o.Evidence()...)
+			// The bytes are the target's: the peripheral device type, and a vendor that is not empty.
+			vendor := o.Head[min(16, len(o.Head)):min(32, len(o.Head))]
+			j.Want(strings.Trim(vendor, "0") != "", "its vendor identification", "the target's", vendor, o.Evidence()...)
+		}
 	}
 }
 

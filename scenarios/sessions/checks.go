@@ -33,5 +33,10 @@ func Checks() []Check {
 		sessionsDigestChecks(),
 		sessionsRemoveChecks(),
 		sessionsRemoveIOChecks(),
+		sessionsRestartChecks(),
+		bootLogoffChecks(),
+		reconnectJitterChecks(),
+		reconnectFailoverChecks(),
+		sessionsSpreadChecks(),
 	)
 }

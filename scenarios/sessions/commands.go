@@ -28,6 +28,7 @@ type request struct {
 	data   []byte                            // to be written
 	lba    uint64                            // of a Read or Write
 	blocks int                               // of a Read or Write
+	device bool                              // over whichever path
 	check  func(r *initiator.Request) string // the outcome that a GOOD one really has; nil for GOOD
 }
 
@@ -75,12 +76,27 @@ func (x *execution) submitWith(c *call, op command, say func(r *initiator.Reques
 	if c.step.Deadline > 0 {
 		deadline = time.Now().Add(c.step.Deadline)
 	}
-	if err := x.manager.Submit(id, r, deadline); err != nil {
+	if err := x.send(id, q.device, r, deadline); err != nil {
 		o := ended(err)
 		o.session = id
 		x.recordEnd(c, say(r, o))
 		x.end(c)
 	}
+}
+
+// send hands a request to its session, or to the device that its unit is.
+func (x *execution) send(id initiator.SessionID, device bool, r *initiator.Request, deadline time.Time) error {
+	if !device {
+		return x.manager.Submit(id, r, deadline)
+	}
+	for _, d := range x.manager.Devices() {
+		for _, p := range d.Paths {
+			if p.Session == id && p.LUN == r.LUN {
+				return x.manager.SubmitDevice(d.Name, r, deadline)
+			}
+		}
+	}
+	return initiator.ErrNoDevice
 }
 
 // remember keeps a request so that it can be aborted, and tells its place under the label.
@@ -115,7 +131,7 @@ func (o RawCDB) session() string           { return o.Session }
 
 func (o Read) request(string, int) (request, error) {
 	blocks := max(o.Blocks, 1)
-	return request{lun: o.LUN, cdb: scsi.Read(o.LBA, uint32(blocks)), read: blocks * blockSize, lba: o.LBA, blocks: blocks}, nil
+	return request{lun: o.LUN, cdb: scsi.Read(o.LBA, uint32(blocks)), read: blocks * blockSize, lba: o.LBA, blocks: blocks, device: o.Device}, nil
 }
 
 func (o Write) request(label string, n int) (request, error) {
@@ -124,7 +140,7 @@ func (o Write) request(label string, n int) (request, error) {
 	for i := range blocks {
 		stamp(data[i*blockSize:(i+1)*blockSize], label, n, o.LBA+uint64(i))
 	}
-	return request{lun: o.LUN, cdb: scsi.Write(o.LBA, uint32(blocks)), data: data, lba: o.LBA, blocks: blocks}, nil
+	return request{lun: o.LUN, cdb: scsi.Write(o.LBA, uint32(blocks)), data: data, lba: o.LBA, blocks: blocks, device: o.Device}, nil
 }
 
 // A probe must bring the pattern: each block begins with its address.

@@ -119,11 +119,11 @@ func (l *load) submit(w *worker) {
 	want := w.verify
 	switch {
 	case want != "":
-		op = Read{Session: o.Session, LUN: o.LUN, LBA: lba}
+		op = Read{Session: o.Session, LUN: o.LUN, LBA: lba, Device: o.Device}
 	case o.Write:
-		op = Write{Session: o.Session, LUN: o.LUN, LBA: lba}
+		op = Write{Session: o.Session, LUN: o.LUN, LBA: lba, Device: o.Device}
 	default:
-		op = Read{Session: o.Session, LUN: o.LUN, LBA: lba}
+		op = Read{Session: o.Session, LUN: o.LUN, LBA: lba, Device: o.Device}
 		w.rounds++
 	}
 	part := d.part(Step{Label: l.c.step.Label, Do: op}, op)

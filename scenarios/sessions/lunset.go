@@ -54,6 +54,14 @@ func lunsetChecks() []Check {
 			{Name: "Devices.EnumerateOnce", Set: func(d *initiator.Deviations) { d.Devices.EnumerateOnce = true }},
 		},
 	}, {
+		ID:      "lunset.lun-resized-while-down",
+		Accepts: []string{"the device with 128 MiB within 30 s of the re-login, and its last block readable"},
+		Runs:    []Plan{lunResized("with a unit attention", true), lunResized("without a unit attention", false)},
+		Judge:   judgeLUNResized,
+		Defects: []Defect{
+			{Name: "Devices.KeepSize", Set: func(d *initiator.Deviations) { d.Devices.KeepSize = true }},
+		},
+	}, {
 		ID:      "lunset.identity-swapped-while-down",
 		Accepts: []string{"the queued writes DEVICE-REMOVED, none at the other unit, which arrives as a new device"},
 		Runs: []Plan{{
@@ -86,6 +94,41 @@ func lunAdded(name string, attention bool) Plan {
 	}
 	steps = append(steps, healed(seconds(10)), Step{Label: "after", After: "cut", At: seconds(40), Do: ListDevices{}})
 	return Plan{Name: name, Arrays: []Array{{LUNs: []uint32{0, 1}}}, Steps: steps, Until: seconds(60)}
+}
+
+// lunResized doubles LUN 0 during an outage. With an attention, the first command afterwards hears that CAPACITY DATA HAS CHANGED.
+func lunResized(name string, attention bool) Plan {
+	steps := slices.Concat(established(), outage(seconds(10)), []Step{
+		{After: "cut", At: seconds(2), Do: ArrayOp{Action: simtarget.Action{LUN: &simtarget.LUNChange{Add: []simtarget.LUN{{Number: 0, Size: 2 * unitSize}}}}}},
+	})
+	if attention {
+		changed := simtarget.CommandRule{Status: byte(scsi.StatusCheckCondition), Sense: simtarget.SenseCode{Key: 6, Code: 0x2a, Qualifier: 0x09}}
+		steps = append(steps, Step{Do: ArrayOp{Action: simtarget.Action{Command: &changed}}})
+	}
+	return Plan{Name: name, Until: seconds(60), Steps: append(steps, healed(seconds(7)),
+		Step{Label: "after", After: "heal", At: defaultInterval + leavesWithin, Do: ListDevices{}},
+		Step{Label: "read", Deadline: seconds(5), Do: Read{LBA: 2*unitSize/blockSize - 1}})}
+}
+
+func judgeLUNResized(j *Judge, runs []*Run) {
+	for i, r := range runs {
+		j.In(r)
+		id := r.Session("s")
+		back, ok := backAfter(j, r)
+		if !ok {
+			continue
+		}
+		if heard := r.attentions(back, scsi.CapacityDataChanged); i == 0 && len(heard) == 0 {
+			j.Unclear("the unit attention", "none was heard")
+		}
+		listing := r.Op("after")
+		rows := listing.DevicesOf(id)
+		if j.Count("devices", len(rows), 1, 1, listing.Evidence()...) {
+			j.Equal("blocks listed", rows[0].Blocks, 2*unitSize/blockSize, rows[0].Event)
+		}
+		j.None("devices that left", "none", DeviceEvents(Since(r.Devices(id, DeviceGone), r.At("cut"))))
+		j.Outcome(r.Op("read"), Good)
+	}
 }
 
 // backAfter expects the session to be back within one interval of the heal, and gives the instant.

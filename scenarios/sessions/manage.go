@@ -27,7 +27,11 @@ func (x *execution) configure() error {
 	}
 	cfg := initiator.ManagerConfig{
 		InitiatorName: p.Name, Defaults: login, ReconnectInterval: s.ReconnectInterval, RemovalLatency: s.RemovalLatency,
-		BootRemovalLatency: s.BootRemovalLatency, QueueBound: s.QueueBound, Seed: x.opts.Seed, Log: x.log, Deviations: x.opts.Deviations,
+		BootRemovalLatency: s.BootRemovalLatency, QueueBound: s.QueueBound, ReconnectJitter: s.ReconnectJitter,
+		PortalFailover: s.PortalFailover, PathPolicy: s.PathPolicy, Seed: x.opts.Seed, Log: x.log, Deviations: x.opts.Deviations,
+	}
+	if p.Seed != 0 {
+		cfg.Seed = p.Seed
 	}
 	if cfg.InitiatorName == "" {
 		cfg.InitiatorName = InitiatorName
@@ -44,6 +48,17 @@ func (x *execution) configure() error {
 func (s Settings) apply(to *initiator.Settings) error {
 	if s.Interval != 0 {
 		to.ReconnectInterval = s.Interval
+	}
+	if s.Jitter != 0 {
+		to.ReconnectJitter = s.Jitter
+	}
+	to.PortalFailover = to.PortalFailover || s.PortalFailover
+	if s.PathPolicy != "" {
+		policy, err := initiator.ParsePathPolicy(s.PathPolicy)
+		if err != nil {
+			return err
+		}
+		to.PathPolicy = policy
 	}
 	for _, l := range []struct {
 		text string
@@ -71,7 +86,7 @@ func (s Settings) apply(to *initiator.Settings) error {
 func (s LoginSettings) settings() (initiator.LoginSettings, error) {
 	out := initiator.LoginSettings{
 		HeaderDigest: s.HeaderDigest, DataDigest: s.DataDigest, LoginTimeout: s.LoginTimeout, PingInterval: s.PingInterval,
-		PingTimeout: s.PingTimeout, LogoutTimeout: s.LogoutTimeout,
+		PingTimeout: s.PingTimeout, LogoutTimeout: s.LogoutTimeout, FreshISID: s.FreshISID,
 	}
 	if c := s.CHAP; c != nil {
 		out.CHAP = &initiator.CHAP{Name: c.Name, Secret: iscsi.Secret(c.Secret), TargetName: c.TargetName, TargetSecret: iscsi.Secret(c.TargetSecret)}
@@ -204,7 +219,11 @@ func (o LoginAll) perform(x *execution, c *call) outcome {
 
 func (o Logout) perform(x *execution, c *call) outcome {
 	id := x.session(o.Session)
-	out := ended(x.manager.Logout(c.ctx, id))
+	logout := x.manager.Logout
+	if o.Force {
+		logout = x.manager.ForceLogout
+	}
+	out := ended(logout(c.ctx, id))
 	out.session = id
 	return out
 }

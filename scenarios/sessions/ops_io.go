@@ -15,6 +15,8 @@ type Read struct {
 	LBA     uint64 `yaml:"lba,omitempty"`
 	// Blocks is how many; 0 means 1.
 	Blocks int `yaml:"blocks,omitempty"`
+	// Device sends it to the device that the unit is, over whichever path the initiator chooses, and not through Session itself.
+	Device bool `yaml:"device,omitempty"`
 }
 
 // OpName is "read".
@@ -30,6 +32,8 @@ type Write struct {
 	LBA     uint64 `yaml:"lba,omitempty"`
 	// Blocks is how many; 0 means 1.
 	Blocks int `yaml:"blocks,omitempty"`
+	// Device sends it to the device that the unit is, over whichever path the initiator chooses, and not through Session itself.
+	Device bool `yaml:"device,omitempty"`
 }
 
 // OpName is "write".
@@ -183,6 +187,8 @@ func (o Submit) labels() []string {
 type Load struct {
 	Session string `yaml:"session,omitempty"`
 	LUN     int    `yaml:"lun,omitempty"`
+	// Device sends the requests to the device that the unit is, over whichever path the initiator chooses, and not through Session itself.
+	Device bool `yaml:"device,omitempty"`
 	// Workers is how many; 0 means 1. Every is at least 1 ms.
 	Workers int           `yaml:"workers,omitempty"`
 	Every   time.Duration `yaml:"every,omitempty"`

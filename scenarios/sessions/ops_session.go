@@ -52,6 +52,8 @@ func (o AddSession) labels() []string { return []string{o.Clone} }
 type Logout struct {
 	// Session is the label of the step that made it; empty means the latest.
 	Session string `yaml:"session,omitempty"`
+	// Force overrules a refusal.
+	Force bool `yaml:"force,omitempty"`
 }
 
 // OpName is "logout".

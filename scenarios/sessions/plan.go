@@ -54,6 +54,8 @@ type Initiator struct {
 	Name string `yaml:"name,omitempty"`
 	// Ports is the number of initiator ports; 0 means 1. Port i has the address 10.0.1.i and the name "port-i", counted from 1.
 	Ports int `yaml:"ports,omitempty"`
+	// Seed feeds the initiator's own randomness; 0 means one of the run's own.
+	Seed uint64 `yaml:"seed,omitempty"`
 	// Settings are the ones that can change at run time too, see [Set].
 	Settings `yaml:",inline"`
 	// Login is what sessions offer unless their login says otherwise.
@@ -64,6 +66,12 @@ type Initiator struct {
 type Settings struct {
 	// Interval is the time from the start of one login attempt to the start of the next.
 	Interval time.Duration `yaml:"interval,omitempty"`
+	// Jitter is the largest share by which a gap between attempts may differ from the interval, 0 to 0.2.
+	Jitter float64 `yaml:"jitter,omitempty"`
+	// PortalFailover lets attempts go to the other portals of the session's portal group too.
+	PortalFailover bool `yaml:"portal-failover,omitempty"`
+	// PathPolicy is first-path or round-robin.
+	PathPolicy string `yaml:"path-policy,omitempty"`
 	// Removal is how long devices stay after a loss: "" for the default, "never", or a duration such as "0s".
 	Removal string `yaml:"removal,omitempty"`
 	// BootRemoval is the same for the boot device of boot sessions.
@@ -87,6 +95,8 @@ type LoginSettings struct {
 	PingTimeout  time.Duration `yaml:"ping-timeout,omitempty"`
 	// LogoutTimeout bounds the wait for a Logout Response.
 	LogoutTimeout time.Duration `yaml:"logout-timeout,omitempty"`
+	// FreshISID draws another ISID for every login.
+	FreshISID bool `yaml:"fresh-isid,omitempty"`
 	// Offers replace the operational keys that are offered, "Key=Value" each, in their order.
 	Offers []string `yaml:"offers,omitempty"`
 }

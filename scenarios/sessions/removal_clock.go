@@ -127,7 +127,29 @@ func removalConfigurableChecks() []Check {
 		Defects: []Defect{
 			{Name: "Devices.InfiniteMeansExpired", Set: func(d *initiator.Deviations) { d.Devices.InfiniteMeansExpired = true }},
 		},
+	}, {
+		ID:      "removal.configurable.change-while-down",
+		Accepts: []string{"the new latency in force for the outage: removal 30 s after the loss; at the change where it has passed already"},
+		Runs:    []Plan{changedWhileDown("30 s", "30s"), changedWhileDown("10 s, which has passed", "10s")},
+		Judge: func(j *Judge, runs []*Run) {
+			judgeRemovedAfter(j.In(runs[0]), runs[0], seconds(30))
+			r := runs[1]
+			gone := r.Devices(r.Session("s"), DeviceGone)
+			if j.In(r).Count("devices removed", len(gone), 1, 1, DeviceEvents(gone)...) {
+				j.Within("the removal, counted from the change", gone[0].At-r.At("set"), 0, Slack, gone[0].Event)
+			}
+		},
+		Defects: []Defect{
+			{Name: "Devices.NeverInThePast", Set: func(d *initiator.Deviations) { d.Devices.NeverInThePast = true }},
+		},
 	}}
+}
+
+// changedWhileDown sets another latency 20 s after a loss.
+func changedWhileDown(name, removal string) Plan {
+	return Plan{Name: name, Until: seconds(90), Steps: slices.Concat(established(), outage(seconds(10)), []Step{
+		{Label: "set", After: "cut", At: seconds(20), Do: Set{Settings: Settings{Removal: removal}}},
+	})}
 }
 
 // opRead10 is READ(10) as an array's rule has it.

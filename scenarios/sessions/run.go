@@ -42,6 +42,7 @@ const (
 	Timeout        = "TIMEOUT"         // nobody answered within the step's deadline or the initiator's own
 	Aborted        = "ABORTED"         // task management ended the request
 	Exists         = "EXISTS"          // there is such a session already; OpRun.Session names it
+	BootDevice     = "BOOT-DEVICE"     // refused: it would take the boot device away
 	LoginFailed    = "LOGIN-FAILED"    // a Login Response carried a failure, which OpRun.Status names, or what the initiator cannot accept
 	Unreachable    = "UNREACHABLE"     // no connection came about, or it ended during the login
 	Miscompare     = "MISCOMPARE"      // a Load with Verify read other bytes than it had written

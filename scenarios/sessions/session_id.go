@@ -127,7 +127,7 @@ func sessionIDChecks() []Check {
 		Defects: []Defect{
 			{Name: "Identity.StaleReaches", Set: func(d *initiator.Deviations) { d.Identity.StaleReaches = true }},
 		},
-	}}
+	}, independentIDCheck()}
 }
 
 // manyLosses is how often the link is cut, as the row has it.

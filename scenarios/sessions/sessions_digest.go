@@ -49,6 +49,19 @@ func sessionsDigestChecks() []Check {
 			{Name: "Paths.DigestsChangeLive", Set: func(d *initiator.Deviations) { d.Paths.DigestsChangeLive = true }},
 		},
 	}, {
+		ID:      "sessions.digest.change-survives-auto-reconnect",
+		Accepts: []string{"the old setting offered at the automatic re-login, and PDUs framed as it was negotiated"},
+		Runs: []Plan{{Until: seconds(40), Arrays: []Array{{Change: "data: {header_digest: allow, data_digest: allow}"}}, Steps: append(established(),
+			Step{Label: "set", At: seconds(5), Do: Set{Login: crcOnly()}},
+			Step{Label: "cut", At: seconds(10), Do: Sever{}},
+			Step{After: "cut", At: seconds(1), Do: WaitFor{Session: "s", State: StateConnected, Within: seconds(10)}},
+			Step{Label: "probe", Deadline: seconds(10), Do: Probe{Session: "s"}},
+			Step{Label: "probe", Deadline: seconds(10), Do: Probe{Session: "s"}})}},
+		Judge: judgeDigestOverReconnect,
+		Defects: []Defect{
+			{Name: "Paths.FramingFromConfig", Set: func(d *initiator.Deviations) { d.Paths.FramingFromConfig = true }},
+		},
+	}, {
 		ID:      "sessions.digest.refused-by-target",
 		Accepts: []string{"where digests are mandatory, the login abandoned with an error; where they are preferred, a session without"},
 		Runs:    []Plan{wish("CRC32C alone", crcOnly()), wish("CRC32C or None", crcPreferred())},
@@ -103,6 +116,28 @@ func judgeDigestChange(j *Judge, runs []*Run) {
 		}
 	}
 	j.Outcome(r.Op("second"), Good)
+}
+
+func judgeDigestOverReconnect(j *Judge, runs []*Run) {
+	r := runs[0]
+	if !j.Outcome(r.Op("s"), OK) || !j.Outcome(r.Op("set"), OK) {
+		return
+	}
+	logins := r.Dials(DialledFrom(r.At("cut")), LoggedIn)
+	if !j.Count("logins after the loss", len(logins), 1, 1, DialEvents(logins)...) {
+		return
+	}
+	d := logins[0]
+	for _, key := range []string{"HeaderDigest", "DataDigest"} {
+		offer, _ := d.Key(key)
+		j.Equal("the offer of "+key+" at the re-login, as at the first login", offer, "None", d.Event)
+		if answer, ok := answered(d, key); ok {
+			j.Equal("the value of "+key, answer, "None", d.Event)
+		}
+	}
+	judgeDigestBytes(j, r, d, false, r.Ended)
+	j.None("bytes that are no PDU", "none", r.Events.Where(func(e *trace.Event) bool { return e.Kind == trace.KindBytes }))
+	j.Outcomes("the probes after the re-login", r.Ops("probe"), Good)
 }
 
 func judgeDigestRefused(j *Judge, runs []*Run) {

@@ -71,7 +71,44 @@ func sessionsRemoveChecks() []Check {
 		Defects: []Defect{
 			{Name: "Paths.RemoveReconnects", Set: func(d *initiator.Deviations) { d.Paths.RemoveReconnects = true }},
 		},
+	}, {
+		ID:      "sessions.remove.then-clone-order",
+		Accepts: []string{"a second session beside the first, whether that is logged in or not, each under its own ID and ISID"},
+		Runs: []Plan{
+			{Name: "cloned while logged in", Until: seconds(30), Steps: append(established(), cloned(), listed(), probed("s"), probed("clone"))},
+			{Name: "logged out before", Until: seconds(30), Steps: append(established(), removed("s"),
+				Step{Label: "clone", At: seconds(12), Deadline: seconds(10), Do: AddSession{Clone: "s"}},
+				Step{Label: "again", Deadline: seconds(10), Do: AddSession{Clone: "clone"}}, listed(), probed("clone"), probed("again"))},
+		},
+		Judge: judgeCloneOrder,
+		Defects: []Defect{
+			{Name: "Paths.AddDoesNothing", Set: func(d *initiator.Deviations) { d.Paths.AddDoesNothing = true }},
+		},
 	}}
+}
+
+func judgeCloneOrder(j *Judge, runs []*Run) {
+	for i, r := range runs {
+		j.In(r)
+		wanted := [][]string{{"s", "clone"}, {"clone", "again"}}[i]
+		if !j.Outcome(r.Op("s"), OK) || i == 1 && !j.Outcome(r.Op("remove"), OK) {
+			continue
+		}
+		var ids []uint64
+		for _, label := range wanted {
+			if j.Outcome(r.Op(label), OK) {
+				ids = append(ids, r.Session(label))
+				j.Outcome(r.Op("probe "+label), Good)
+			}
+		}
+		if len(ids) != len(wanted) {
+			continue
+		}
+		j.Want(ids[0] != ids[1], "the IDs", "two", fmt.Sprint(ids), r.Op(wanted[1]).Evidence()...)
+		judgeConnected(j, r.Op("list"), ids...)
+		j.Count("sessions at the target", len(standing(r, r.At("list"))), 2, 2)
+		j.Count("their ISIDs", len(standingISIDs(r, r.At("list"))), 2, 2)
+	}
 }
 
 // judgeClosingLogout expects one Logout Request since an instant, at once, and that it closes the session; it gives the request.
