@@ -7,7 +7,7 @@ const maxCDBLength = 260
 
 // extend makes the additional header segments of a command whose CDB is long or that transfers both ways (RFC 7143, Section 11.2.2). They
 // stay in the request until it is submitted again.
-func (r *Request) extend(command *pdu.SCSICommand) {
+func (r *Request) extend(command *pdu.SCSICommand, dev *SequencingDeviations) {
 	if len(r.CDB) > len(command.CDB) {
 		command.SetFullCDB(r.CDB)
 	}
@@ -16,6 +16,9 @@ func (r *Request) extend(command *pdu.SCSICommand) {
 		command.SetExpectedReadDataLength(uint32(len(r.Read)))
 	}
 	r.task.ahs = command.AHS
+	if dev.ShortAHSLength && len(r.CDB) > len(command.CDB) {
+		r.task.ahs[1]--
+	}
 }
 
 // residuals are what a SCSI Response, or the last Data-In in its place, says about bytes that were not transferred. In a Data-In there is

@@ -32,11 +32,13 @@ type connection struct {
 	queue     []sendEntry
 	wake      sync.Cond // Tells the writer that the queue is not empty or the connection is broken.
 	expStatSN uint32    // StatSN expected next.
-	broken    error     // Why the connection ends; nil while it lives.
-	brokenAt  time.Time
-	heard     time.Time // When the last PDU arrived.
-	ping      keepalive
-	answers   int // To pings of the target's, queued since the writer last took the queue.
+	// firstStatSN is the first one after the login, which only a deviating initiator looks at.
+	firstStatSN uint32
+	broken      error // Why the connection ends; nil while it lives.
+	brokenAt    time.Time
+	heard       time.Time // When the last PDU arrived.
+	ping        keepalive
+	answers     int // To pings of the target's, queued since the writer last took the queue.
 
 	// Owned by the reader.
 	over    completions
@@ -84,6 +86,7 @@ func (s *Session) start(nc net.Conn, reader *pdu.Reader, cid uint16, at connecti
 	if s.dev.DataOut.any() {
 		c.writer.dev = &s.dev.DataOut
 	}
+	c.writer.bare, c.firstStatSN = s.dev.Sequencing.NoPadding, expStatSN
 	c.wake.L = &s.mu
 	s.mu.Lock()
 	s.conns = append(s.conns, c)
@@ -96,7 +99,11 @@ func (s *Session) start(nc net.Conn, reader *pdu.Reader, cid uint16, at connecti
 
 // read is the reader's goroutine. It outlives the writer and takes the connection out of the session.
 func (c *connection) read() {
-	c.fail(c.readAll())
+	err := c.readAll()
+	if c.s.dev.Sequencing.RejectsFaults {
+		c.rejectFault(err)
+	}
+	c.fail(err)
 	<-c.written
 	c.ping.stop()
 	c.over.run()
@@ -186,6 +193,9 @@ func (c *connection) fate() error {
 // note takes in the numbers that every PDU of a target carries. What they let out is sent after the PDU. The mutex is held.
 func (c *connection) note(expCmdSN, maxCmdSN uint32) {
 	c.heard = time.Now()
+	if c.s.dev.Sequencing.any() {
+		c.s.departWindow(expCmdSN, maxCmdSN)
+	}
 	c.s.window.update(expCmdSN, maxCmdSN)
 }
 
@@ -197,7 +207,10 @@ func (c *connection) numbered(op pdu.Opcode, statSN uint32) (bool, error) {
 		c.expStatSN++
 		return true, nil
 	case iscsi.SNLess(statSN, c.expStatSN):
-		return false, nil
+		return c.s.dev.Sequencing.OldStatSNTaken, nil
+	case c.s.dev.Sequencing.AnyStatSN:
+		c.expStatSN = statSN + 1
+		return true, nil
 	}
 	return false, wrongNumber(op, "StatSN", statSN, c.expStatSN, "RFC 7143, Section 4.2.2.2")
 }

@@ -40,7 +40,9 @@ func (c *connection) receiveR2T(h *pdu.BHS) error {
 	}
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
-	c.note(p.ExpCmdSN, p.MaxCmdSN)
+	if !c.s.dev.Sequencing.IgnoreR2TWindow {
+		c.note(p.ExpCmdSN, p.MaxCmdSN)
+	}
 	t := c.s.tasks.find(p.ITT)
 	if t == nil || t.kind != taskSCSI || t.req == nil || len(t.req.Write) == 0 || t.answered || t.quit != nil || t.withheld {
 		if c.s.dev.DataOut.AnswersUnknownTask {

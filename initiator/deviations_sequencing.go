@@ -64,3 +64,6 @@ type SequencingDeviations struct {
 	// SenseIsCheckCondition turns any status that comes with sense data into CHECK CONDITION.
 	SenseIsCheckCondition bool
 }
+
+// any reports whether any field is set.
+func (d *SequencingDeviations) any() bool { return *d != SequencingDeviations{} }

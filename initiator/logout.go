@@ -83,6 +83,9 @@ func (c *connection) leave(cause error) (*exchange, error) {
 	p := pdu.LogoutRequest{Immediate: true, Reason: pdu.LogoutCloseSession, ITT: t.itt, CmdSN: s.window.next}
 	var e sendEntry
 	p.EncodeBHS(&e.header)
+	if s.dev.Sequencing.LogoutGarbage {
+		e.header[38] = 0x5a
+	}
 	c.send(e)
 	return x, nil
 }

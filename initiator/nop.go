@@ -61,7 +61,10 @@ func (c *connection) receiveNOPIn(h *pdu.BHS) error {
 	defer c.s.mu.Unlock()
 	if p.ITT == pdu.ReservedTag {
 		c.note(p.ExpCmdSN, p.MaxCmdSN)
-		if p.TTT != pdu.ReservedTag && c.phase < phaseLeaving {
+		if c.s.dev.Sequencing.PingAdvancesStatSN {
+			c.expStatSN++
+		}
+		if p.TTT != pdu.ReservedTag && c.phase < phaseLeaving && !(c.s.dev.Sequencing.PingAnswerNeedsWindow && !c.s.window.open()) {
 			if c.s.dev.Session.ZeroLUNInPingAnswer {
 				p.LUN = 0
 			}
@@ -72,6 +75,9 @@ func (c *connection) receiveNOPIn(h *pdu.BHS) error {
 				}
 			}
 			c.sendPing(pdu.ReservedTag, p.TTT, p.LUN, nil)
+			if c.s.dev.Sequencing.PingAnswerTakesCmdSN {
+				c.s.window.take()
+			}
 		}
 		return nil
 	}

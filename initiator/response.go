@@ -23,6 +23,9 @@ func (c *connection) receiveResponse(h *pdu.BHS) error {
 		return err
 	}
 	c.note(p.ExpCmdSN, p.MaxCmdSN)
+	if c.s.dev.Sequencing.any() {
+		c.departResponse(h, &p, data)
+	}
 	t := c.s.tasks.find(p.ITT)
 	if t == nil || t.kind != taskSCSI || t.answered {
 		return nil // Late or foreign: its number counts, nothing else.

@@ -63,7 +63,7 @@ func (s *Session) refuse(r *Request) error {
 // pump sends what waits while the command window is open. The mutex is held.
 func (s *Session) pump() {
 	for r := s.waiting.first; r != nil; r = s.waiting.first {
-		if !s.window.open() && !s.dev.Session.IgnoreWindow {
+		if !s.mayCommand() {
 			return
 		}
 		c := s.idlest()
@@ -79,12 +79,20 @@ func (s *Session) pump() {
 	}
 }
 
+// mayCommand reports whether the window lets a further command out. The mutex is held.
+func (s *Session) mayCommand() bool {
+	if s.dev.Sequencing.any() {
+		return s.deviatingWindow()
+	}
+	return s.window.open() || s.dev.Session.IgnoreWindow
+}
+
 // idlest picks the connection for the next command: of those that take commands the one with the fewest open, and of equals the oldest. It
 // is nil when there is none. The mutex is held.
 func (s *Session) idlest() *connection {
 	var best *connection
 	for _, c := range s.conns {
-		closing := c.phase > phaseOpen && !s.dev.Logout.CommandsAfterLogout
+		closing := c.phase > phaseOpen && !s.dev.Logout.CommandsAfterLogout && !(s.dev.Sequencing.CommandsWhileDraining && c.phase == phaseDraining)
 		if closing || c.broken != nil || best != nil && best.commands <= c.commands {
 			continue
 		}
@@ -112,13 +120,19 @@ func (s *Session) issue(t *task, r *Request) {
 	}
 	e := sendEntry{data: r.Write[:immediate]}
 	if len(r.CDB) > len(command.CDB) || command.Read && command.Write {
-		r.extend(&command)
+		r.extend(&command, &s.dev.Sequencing)
 		e.owner = t
 	}
 	if immediate > 0 {
 		e.owner = t
 	}
+	if s.dev.Sequencing.any() {
+		s.departCommand(t, &command)
+	}
 	command.EncodeBHS(&e.header)
+	if pad := -immediate & 3; pad > 0 && s.dev.Sequencing.PadCounted {
+		e.header.SetDataSegmentLength(immediate + pad)
+	}
 	t.conn.send(e)
 	if unsolicited > 0 {
 		t.conn.sendData(t, pdu.ReservedTag, immediate, unsolicited)

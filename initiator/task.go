@@ -79,6 +79,9 @@ func (tt *taskTable) add(kind taskKind, c *connection) *task {
 		return nil
 	}
 	t.kind, t.conn = kind, c
+	if c != nil && c.s.dev.Sequencing.ByteTaskTag {
+		t.itt &= 0xff
+	}
 	tt.live++
 	return t
 }

@@ -128,6 +128,9 @@ func (s *Session) queueTaskManagement(t *task, tm TaskManagement, p *pdu.TaskMan
 	t.exchange.request.LUN = p.LUN
 	p.ITT = t.itt
 	s.prepare(t, p)
+	if s.dev.Sequencing.AbortTakesCmdSN {
+		s.window.take()
+	}
 	var e sendEntry
 	p.EncodeBHS(&e.header)
 	t.conn.send(e)

@@ -24,6 +24,7 @@ type wireWriter struct {
 	vector  bool
 	digests pdu.Digests
 	dev     *DataOutDeviations // nil unless something deviates.
+	bare    bool               // A deviating initiator does without padding.
 
 	flat  []byte // Headers, copied data, pads and digests.
 	mark  int    // Start of what is not in parts yet.
@@ -106,6 +107,9 @@ func (w *wireWriter) pdu(h *pdu.BHS, ahs, data []byte) error {
 	}
 	w.size += len(data)
 	pad := zeroPad[:-len(data)&3]
+	if w.bare {
+		pad = nil
+	}
 	w.flat = append(w.flat, pad...)
 	if w.digests.Data {
 		w.flat = binary.LittleEndian.AppendUint32(w.flat, pdu.Checksum(data, pad))

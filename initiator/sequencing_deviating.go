@@ -1,0 +1,110 @@
+package initiator
+
+import (
+	"errors"
+	"time"
+
+	"github.com/iscsispec/iscsispec/iscsi"
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
+	"github.com/iscsispec/iscsispec/scsi"
+)
+
+// hugeWindow is how many commands a deviating initiator thinks it may send when its arithmetic has gone wrong.
+const hugeWindow = 1 << 20
+
+// deviatingWindow is the window's answer as a deviating initiator understands it. The mutex is held.
+func (s *Session) deviatingWindow() bool {
+	w, dev := &s.window, &s.dev.Sequencing
+	switch {
+	case dev.UnsignedWindow:
+		return w.next <= w.max
+	case dev.WindowOffByOne:
+		return iscsi.SNLessEq(w.next, w.max+1)
+	case dev.OneCommandAtATime && s.openCommands() > 0:
+		return false
+	}
+	return w.open()
+}
+
+// openCommands counts the commands under way. The mutex is held.
+func (s *Session) openCommands() int {
+	n := 0
+	for _, c := range s.conns {
+		n += c.commands
+	}
+	return n
+}
+
+// departWindow takes in ExpCmdSN and MaxCmdSN as they must not be taken. The mutex is held.
+func (s *Session) departWindow(exp, highest uint32) {
+	w, dev := &s.window, &s.dev.Sequencing
+	contradiction := iscsi.SNLess(highest, exp-1)
+	switch {
+	case dev.HugeWindow && contradiction:
+		w.max = w.next + hugeWindow
+	case dev.TrustStaleMaxCmdSN && !contradiction:
+		w.max = highest
+	}
+}
+
+// departCommand changes a command as a deviating initiator sends it. The mutex is held.
+func (s *Session) departCommand(t *task, command *pdu.SCSICommand) {
+	dev := &s.dev.Sequencing
+	switch {
+	case dev.FrozenCmdSN && scsi.Opcode(command.CDB[0]) == scsi.OpTestUnitReady:
+		s.window.next--
+	case dev.LengthInBlocks:
+		command.ExpectedDataTransferLength /= 512
+	case dev.NoFinalOnWrites && command.Write:
+		command.Final = false
+	case dev.UndefinedAttribute:
+		command.Attr = 7
+	case dev.TruncateLUN:
+		command.LUN = command.LUN >> 48 & 0xff << 48
+	case dev.UrgentIsImmediate && command.Attr == pdu.AttrHeadOfQueue:
+		command.Immediate = true
+		s.window.next--
+	}
+}
+
+// deviatingExpStatSN is what a deviating initiator acknowledges. The mutex is held.
+func (c *connection) deviatingExpStatSN() uint32 {
+	switch dev := &c.s.dev.Sequencing; {
+	case dev.AcknowledgesOneLess:
+		return c.expStatSN - 1
+	case dev.ExpStatSNFromZero && c.expStatSN == c.firstStatSN:
+		return 0
+	}
+	return c.expStatSN
+}
+
+// departResponse changes a SCSI Response into what a deviating initiator takes it for. The mutex is held.
+func (c *connection) departResponse(h *pdu.BHS, p *pdu.SCSIResponse, data []byte) {
+	dev := &c.s.dev.Sequencing
+	switch {
+	case dev.ResponseOpensWindow:
+		c.s.window.max++
+	case dev.QualifierHonoured && (h[8] != 0 || h[9] != 0):
+		p.Response = pdu.ResponseTargetFailure
+	case dev.SenseIsCheckCondition && len(data) > 2:
+		p.Status = byte(scsi.StatusCheckCondition)
+	}
+}
+
+// rejectFault tells a target of its fault with a PDU that only targets send, and gives it time to leave.
+func (c *connection) rejectFault(err error) {
+	var fault *ProtocolError
+	if !errors.As(err, &fault) {
+		return
+	}
+	var e sendEntry
+	rejected := make([]byte, len(e.header))
+	rejected[0] = byte(fault.Opcode)
+	p := pdu.Reject{Reason: pdu.RejectProtocolError, Data: rejected}
+	p.EncodeBHS(&e.header)
+	e.data = rejected
+	c.s.mu.Lock()
+	c.send(e)
+	c.s.mu.Unlock()
+	time.Sleep(deviatingRest)
+}
