@@ -152,7 +152,14 @@ func TestRefusals(t *testing.T) {
 			r.Reflected = func(c []byte) bool { return bytes.Equal(c, i.Challenge) }
 		}, "target: CHAP key CHAP_C"},
 		"one secret for both, at the initiator": {func(i *chap.Initiator, _ *chap.Target) { i.Peer.Secret = i.Own.Secret }, "initiator: CHAP: expected different secrets"},
-		"one secret for both, at the target":    {func(_ *chap.Initiator, r *chap.Target) { r.Own.Secret = user.Secret }, "target: CHAP: expected different secrets"},
+		"one secret for both, at the target":    {func(_ *chap.Initiator, r *chap.Target) { r.Own.Secret = user.Secret }, "target: CHAP key CHAP_R: expected the other side's response"},
+		"this side's own response": {func(i *chap.Initiator, r *chap.Target) {
+			i.Peer.Secret, r.Own.Secret = "a third", user.Secret
+			r.Peer = func(string) (chap.Credentials, bool) { return user, true }
+		}, "target: CHAP key CHAP_R: expected the other side's response"},
+		"a challenge of another login of the initiator's": {func(i *chap.Initiator, r *chap.Target) {
+			i.Reflected = func(c []byte) bool { return bytes.Equal(c, r.Challenge) }
+		}, "initiator: CHAP key CHAP_C: expected a challenge other than this side's own"},
 	} {
 		i, r := sides()
 		c.spoil(i, r)

@@ -23,9 +23,12 @@ type values struct {
 }
 
 // gather takes the keys of one message. Keys that are no CHAP keys, and keys that come twice, are errors.
-func gather(pairs text.Pairs) (values, error) {
+func gather(pairs text.Pairs, dev *Deviations) (values, error) {
 	v := values{has: make(map[string]bool, len(pairs))}
-	for _, pair := range pairs {
+	for i, pair := range pairs {
+		if dev.Positional {
+			pair.Key = positional(len(pairs), i, pair.Key)
+		}
 		var field *string
 		switch pair.Key {
 		case KeyAlgorithm:
@@ -48,6 +51,17 @@ func gather(pairs text.Pairs) (values, error) {
 		*field = pair.Value
 	}
 	return v, nil
+}
+
+// positional serves the defect Positional: it names a key by its place.
+func positional(n, i int, key string) string {
+	switch n {
+	case 3:
+		return [...]string{KeyAlgorithm, KeyIdentifier, KeyChallenge}[i]
+	case 2:
+		return [...]string{KeyName, KeyResponse}[i]
+	}
+	return key
 }
 
 // exactly checks that just these keys came.
@@ -76,10 +90,14 @@ func (v values) names() string {
 	return strings.Join(names, ", ")
 }
 
-func parseIdentifier(s string) (byte, error) {
+func parseIdentifier(s string, dev *Deviations) (byte, error) {
 	base, digits := 10, s
 	if len(s) > 2 && (s[:2] == "0x" || s[:2] == "0X") {
 		base, digits = 16, s[2:]
+	}
+	if dev.IdentifierWraps {
+		n, _ := strconv.Atoi(s) // Junk gives 0.
+		return byte(n), nil
 	}
 	n, err := strconv.ParseUint(digits, base, 8)
 	if err != nil || strings.HasPrefix(digits, "+") {

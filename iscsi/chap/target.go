@@ -44,7 +44,7 @@ func (t *Target) Mutual() bool { return t.mutual }
 // Step takes the CHAP keys of a request and returns those of the response; nil when there are none. Errors are *Error:
 // the login is to be refused, with status 0x0201 where Authentication is set and with 0x0200 otherwise.
 func (t *Target) Step(pairs text.Pairs) (text.Pairs, error) {
-	v, err := gather(pairs)
+	v, err := gather(pairs, &sound)
 	if err != nil {
 		return nil, err
 	}
@@ -102,13 +102,18 @@ func (t *Target) verify(v values) (text.Pairs, error) {
 		// Nobody is named "" with an empty secret, so this never verifies, and takes as long as a name that is known.
 		peer = Credentials{Name: v.name + "?"}
 	}
-	if err := verify(t.algorithm, t.Identifier, peer, t.Challenge, v); err != nil {
+	response, err := binary(KeyResponse, v.response, MaxBinaryLength)
+	if err != nil {
+		return nil, err
+	}
+	c := check{algorithm: t.algorithm, identifier: t.Identifier, challenge: t.Challenge, peer: peer, own: t.Own.Secret}
+	if err := c.verify(v.name, response); err != nil {
 		return nil, err
 	}
 	var proof text.Pairs
 	if asks {
 		var err error
-		if proof, err = t.prove(v, peer); err != nil {
+		if proof, err = t.prove(v); err != nil {
 			return nil, err
 		}
 	}
@@ -117,8 +122,8 @@ func (t *Target) verify(v values) (text.Pairs, error) {
 }
 
 // prove answers the initiator's challenge, unless that would let it use this target as an oracle for its own proof.
-func (t *Target) prove(v values, peer Credentials) (text.Pairs, error) {
-	identifier, err := parseIdentifier(v.identifier)
+func (t *Target) prove(v values) (text.Pairs, error) {
+	identifier, err := parseIdentifier(v.identifier, &sound)
 	if err != nil {
 		return nil, err
 	}
@@ -133,10 +138,6 @@ func (t *Target) prove(v values, peer Credentials) (text.Pairs, error) {
 	if t.Own.IsZero() {
 		return nil, &Error{Key: KeyChallenge, Want: "authentication in one direction, for which this target is set up",
 			Got: "a challenge", Clause: clauseCHAP, Authentication: true}
-	}
-	if t.Own.Secret == peer.Secret {
-		return nil, &Error{Want: "different secrets for both directions", Got: "one secret for both", Clause: clauseSecurity,
-			Authentication: true}
 	}
 	return text.Pairs{
 		{Key: KeyName, Value: t.Own.Name},
