@@ -76,6 +76,7 @@ func (s *managedSession) loginConfig(a *attempt) LoginConfig {
 	}
 	cfg.OnAsync = func(event AsyncEvent) { s.inbox.post(func() { s.asyncArrived(event) }) }
 	cfg.Log, cfg.Deviations, cfg.Rand = s.m.log, s.m.dev, s.challenges()
+	cfg.challenges = &s.m.challenges
 	if s.logins > 0 {
 		cfg.Previous = &s.first
 	}

@@ -41,9 +41,12 @@ type Offer struct{ Key, Value string }
 
 // CHAP holds the credentials of a login. Secrets are never printed.
 type CHAP struct {
-	// Name and Secret are what this initiator proves to the target.
+	// Name and Secret are what this initiator proves to the target; an empty name stands for the InitiatorName.
 	Name   string
 	Secret iscsi.Secret
+	// AllowShortSecret logs in with a Secret of less than 12 bytes too. Without it such a login is refused before anything is sent:
+	// a listener can find a short secret by trying, unless IPsec protects the connection (RFC 7143, Section 9.2.1).
+	AllowShortSecret bool
 	// TargetName and TargetSecret, when TargetSecret is not empty, make the authentication mutual: the target has to prove
 	// TargetSecret, and, unless TargetName is empty, to present that name.
 	TargetName   string
@@ -74,6 +77,9 @@ type LoginConfig struct {
 	Offers []Offer
 	// SkipSecurityStage begins the login in the operational stage. It is refused together with CHAP.
 	SkipSecurityStage bool
+	// AwaitAuthMethod offers no AuthMethod, and takes CHAP, or None without credentials, from what the target proposes. A target that
+	// proposes nothing may end the security stage only where there are no credentials.
+	AwaitAuthMethod bool
 
 	// LoginTimeout bounds dialling and logging in at one portal; each portal of a redirect has it anew.
 	LoginTimeout time.Duration
@@ -98,6 +104,8 @@ type LoginConfig struct {
 	Deviations *Deviations
 	// boot says that the Manager logs in for a boot session, which the wire does not show.
 	boot bool
+	// challenges are those of the logins that the Manager has under way; nil outside of a Manager.
+	challenges *challengeBook
 }
 
 // withDefaults returns a copy in which zero times have their defaults.
@@ -123,24 +131,45 @@ func orDefault(d *time.Duration, fallback time.Duration) {
 }
 
 // check refuses what no login could be begun with.
-func (cfg *LoginConfig) check() error {
+func (cfg *LoginConfig) check(dev *Deviations) error {
 	switch {
 	case cfg.Portal.Host == "":
 		return errors.New("login: no portal")
 	case cfg.Type == NormalSession && cfg.TargetName == "":
 		return errors.New("login: a normal session needs a target name")
-	case cfg.CHAP != nil && cfg.SkipSecurityStage:
-		return errors.New("login: CHAP needs the security stage")
-	case cfg.CHAP != nil && cfg.CHAP.TargetSecret != "" && cfg.CHAP.TargetSecret == cfg.CHAP.Secret:
-		return fmt.Errorf("login: one CHAP secret for both directions, want two (RFC 7143, Section 9.2.1): %w", ErrAuthFailed)
 	}
-	if err := iscsi.ValidName(cfg.InitiatorName); err != nil {
+	if err := cfg.checkCHAP(dev); err != nil {
+		return err
+	}
+	if err := iscsi.ValidName(cfg.InitiatorName); err != nil && !dev.Login.RawName {
 		return fmt.Errorf("login: initiator: %w", err)
 	}
 	if cfg.TargetName != "" {
 		if err := iscsi.ValidName(cfg.TargetName); err != nil {
 			return fmt.Errorf("login: target: %w", err)
 		}
+	}
+	return nil
+}
+
+// checkCHAP refuses credentials that would not protect anybody.
+func (cfg *LoginConfig) checkCHAP(dev *Deviations) error {
+	c := cfg.CHAP
+	if c == nil {
+		return nil
+	}
+	least := chap.MinSecretLength
+	if dev.Auth.BitsAreBytes {
+		least *= 8
+	}
+	switch {
+	case cfg.SkipSecurityStage:
+		return errors.New("login: CHAP needs the security stage")
+	case c.TargetSecret != "" && c.TargetSecret == c.Secret && !dev.Auth.TakeSameSecret:
+		return fmt.Errorf("login: one CHAP secret for both directions, want two (RFC 7143, Section 9.2.1): %w", ErrAuthFailed)
+	case len(c.Secret) < least && !c.AllowShortSecret:
+		return fmt.Errorf("login: CHAP secret of %d bytes, want at least %d unless short ones are allowed (RFC 7143, Section 9.2.1): %w",
+			len(c.Secret), least, ErrAuthFailed)
 	}
 	return nil
 }

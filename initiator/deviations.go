@@ -4,6 +4,7 @@ package initiator
 // and the zero value is sound. A nil *Deviations is sound too. They are grouped by the phase in which they show.
 type Deviations struct {
 	Login     LoginDeviations
+	Auth      AuthDeviations
 	Redirect  RedirectDeviations
 	Session   SessionDeviations
 	Discovery DiscoveryDeviations

@@ -8,11 +8,24 @@ import (
 // RowDeviations lists, for rows of the catalogue's initiator part, the deviation that is the row's defect, in the order of the
 // catalogue within each list. A row has at most one entry.
 func RowDeviations() []RowDeviation {
-	return slices.Concat(lifecycleRows(), kindRows(), reconnectRows(), removalRows(), cacheRows(), queueRows(), unitRows(), pathRows(),
+	return slices.Concat(
+		lifecycleRows(),
+		kindRows(),
+		reconnectRows(),
+		removalRows(),
+		cacheRows(),
+		queueRows(),
+		unitRows(),
+		pathRows(),
 		managerRows(),
-		redirectRows(), loginRows(), fullFeatureRows(), textRows(),
+		redirectRows(),
+		loginRows(),
+		fullFeatureRows(),
+		textRows(),
 		dataOutRows(),
 		sequencingRows(),
+		loginPhaseRows(),
+		authRows(),
 	)
 }
 

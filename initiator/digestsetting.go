@@ -8,6 +8,9 @@ import (
 // changeDigestsLive lets a deviating initiator apply the digest setting to a connection in use. A sound one leaves it alone: what
 // was negotiated holds until the session is removed and added again.
 func (s *managedSession) changeDigestsLive() {
+	if s.m.dev.Login.LoginInFullFeature && s.session != nil {
+		s.session.loginAgain()
+	}
 	if s.m.dev.Paths.DigestsChangeLive && s.session != nil {
 		s.session.forceDigests(offersCRC(s.cfg.Login.HeaderDigest), offersCRC(s.cfg.Login.DataDigest))
 	}
@@ -28,6 +31,18 @@ func (s *Session) forceDigests(header, data bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.forcedDigests = &pdu.Digests{Header: header, Data: data}
+}
+
+// loginAgain is the defect LoginInFullFeature: it begins a login on the connection in use.
+func (s *Session) loginAgain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := pdu.LoginRequest{CSG: pdu.StageOperational, ISID: s.info.ISID, TSIH: s.info.TSIH, ITT: loginTag, CID: s.info.CID, CmdSN: s.window.next}
+	var e sendEntry
+	p.EncodeBHS(&e.header)
+	for _, c := range s.conns {
+		c.send(e)
+	}
 }
 
 // toleratedNone is what a deviating initiator takes a digest offer of CRC32C alone for.

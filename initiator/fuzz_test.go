@@ -35,12 +35,13 @@ func FuzzLogin(f *testing.F) {
 		cfg.ISID = [6]byte{}
 		cfg = cfg.withDefaults()
 		x := newLoginExchange(&cfg, &sound, 0)
+		a := loginAttempt{cfg: cfg, dev: &sound}
 		reader := pdu.NewReader(bytes.NewReader(stream), pdu.Limits{MaxDataSegmentLength: loginTextLimit})
 		for request := x.first(); request != nil; {
 			if len(request.Data) > loginTextLimit || request.Transit && request.Continue {
 				t.Fatalf("request %+v", request)
 			}
-			response, err := x.read(reader)
+			response, err := a.read(nil, reader)
 			if err != nil {
 				return
 			}

@@ -16,11 +16,12 @@ import (
 // Redirects are followed within the call, at most 32 in a row, with at most 32 further addresses tried; at each portal the whole login is done anew, with all of
 // LoginTimeout. A failure is a *LoginError, or a *RedirectError around one if a redirect led to it. The end of ctx ends the login with the context's cause.
 func Login(ctx context.Context, d Dialer, cfg LoginConfig) (*Session, error) {
-	cfg = cfg.withDefaults()
-	if err := cfg.check(); err != nil {
+	dev := cfg.Deviations.orSound()
+	cfg = cfg.withDefaults().withFaults(dev)
+	if err := cfg.check(dev); err != nil {
 		return nil, &LoginError{Portal: cfg.Portal, Stage: StageConfigure, Err: err}
 	}
-	a := &loginAttempt{cfg: cfg, dev: cfg.Deviations.orSound(), dialer: d}
+	a := &loginAttempt{cfg: cfg, dev: dev, dialer: d}
 	return a.run(ctx)
 }
 
@@ -75,24 +76,17 @@ func because(ctx context.Context, err error) error {
 
 // exchange runs the login on an open connection.
 func (a *loginAttempt) exchange(ctx context.Context, nc net.Conn, portal iscsi.Address) (*Session, error) {
+	reader := a.newReader(nc)
 	x := newLoginExchange(&a.cfg, a.dev, len(a.redirects))
-	reader := pdu.NewReader(nc, pdu.Limits{MaxDataSegmentLength: loginTextLimit})
-	var wire []byte
-	for request := x.first(); request != nil; {
-		wire = pdu.Encode(wire[:0], request, pdu.Digests{})
-		if a.dev.Login.NotImmediate {
-			wire[0] &^= 0x40
-		}
-		if _, err := nc.Write(wire); err != nil {
-			return nil, x.failure(because(ctx, err))
-		}
-		response, err := x.read(reader)
-		if err != nil {
-			return nil, x.failure(because(ctx, err))
-		}
-		if request, err = x.next(response); err != nil {
-			return nil, err
-		}
+	err := a.converse(ctx, nc, reader, x)
+	x.end()
+	if errors.Is(err, errRestart) {
+		x = newLoginExchange(&a.cfg, a.dev, len(a.redirects))
+		err = a.converse(ctx, nc, reader, x)
+		x.end()
+	}
+	if err != nil {
+		return nil, err
 	}
 	if err := a.strayed(x); err != nil {
 		return nil, err
@@ -106,20 +100,69 @@ func (a *loginAttempt) exchange(ctx context.Context, nc net.Conn, portal iscsi.A
 	return s, nil
 }
 
-// read reads the answer to a Login Request: nothing else may come (RFC 7143, Section 6.3).
-func (x *loginExchange) read(r *pdu.Reader) (*pdu.LoginResponse, error) {
-	f, err := r.Read()
-	if err != nil {
-		return nil, err
+// newReader reads Login Responses of the length that this side takes before it has said anything else.
+func (a *loginAttempt) newReader(nc net.Conn) *pdu.Reader {
+	if a.dev.Login.OneReceive {
+		nc = &oneReceive{nc}
 	}
-	if op := f.Opcode(); op != pdu.OpLoginResponse {
-		return nil, &ProtocolError{Opcode: op, Field: "Opcode", Got: op.String(), Want: pdu.OpLoginResponse.String(), Clause: "RFC 7143, Section 6.3"}
+	limits := pdu.Limits{MaxDataSegmentLength: loginTextLimit}
+	if a.dev.Login.CutLongResponse {
+		limits.MaxDataSegmentLength = 1 << 24
+	}
+	return pdu.NewReader(nc, limits)
+}
+
+// converse exchanges requests and responses until x has what it wants.
+func (a *loginAttempt) converse(ctx context.Context, nc net.Conn, reader *pdu.Reader, x *loginExchange) error {
+	var wire []byte
+	for request := x.first(); request != nil; {
+		wire = pdu.Encode(wire[:0], request, pdu.Digests{})
+		if a.dev.Login.NotImmediate {
+			wire[0] &^= 0x40
+		}
+		if _, err := nc.Write(wire); err != nil {
+			return x.failure(because(ctx, err))
+		}
+		stop := a.pester(nc, wire)
+		response, err := a.read(nc, reader)
+		stop()
+		if err != nil {
+			return x.failure(because(ctx, err))
+		}
+		if request, err = x.next(response); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// errRestart makes a deviating initiator begin anew on the same connection.
+var errRestart = errors.New("login begins anew")
+
+// read reads the answer to a Login Request: nothing else may come (RFC 7143, Section 6.3).
+func (a *loginAttempt) read(nc net.Conn, r *pdu.Reader) (*pdu.LoginResponse, error) {
+	f, err := r.Read()
+	for err == nil && f.Opcode() != pdu.OpLoginResponse && a.serve(nc, f) {
+		f, err = r.Read()
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case a.restarts(f):
+		return nil, errRestart
+	case f.Opcode() != pdu.OpLoginResponse:
+		return nil, &ProtocolError{
+			Opcode: f.Opcode(), Field: "Opcode", Got: f.Opcode().String(), Want: pdu.OpLoginResponse.String(), Clause: "RFC 7143, Section 6.3",
+		}
 	}
 	p := new(pdu.LoginResponse)
 	if err := p.DecodeBHS(&f.BHS); err != nil {
 		return nil, err
 	}
 	p.Data = f.Data
+	if a.dev.Login.CutLongResponse {
+		p.Data = p.Data[:min(len(p.Data), loginTextLimit)]
+	}
 	return p, nil
 }
 

@@ -40,8 +40,10 @@ type loginExchange struct {
 	expStatSN uint32
 	tsih      uint16
 	window    commandWindow
-	held      text.Pairs // What the deviation LateNames keeps for the second request.
+	held      text.Pairs // What the deviations LateNames and LateChallenge keep for the next request.
 	stray     text.Pairs // TargetAddress in a response that was no redirect.
+	delayed   bool       // For the deviation RestartSecurity: the last request asked for the end of the operational stage.
+	repeated  bool       // For deviations that do a thing once.
 }
 
 // newLoginExchange prepares a login that hops redirects have led to. After redirects nothing of an earlier portal is left: the
@@ -59,7 +61,7 @@ func newLoginExchange(cfg *LoginConfig, dev *Deviations, hops int) *loginExchang
 	}
 	x.tolerateNone(wants)
 	x.negotiation = text.NewNegotiation(text.Initiator, cfg.Type, wants)
-	if cfg.SkipSecurityStage || dev.Redirect.ContinueStage && hops > 0 {
+	if cfg.SkipSecurityStage || dev.Auth.StartOperational || dev.Redirect.ContinueStage && hops > 0 {
 		x.stage = pdu.StageOperational
 	}
 	x.negotiation.SetStage(negotiationStage(x.stage))
@@ -92,7 +94,7 @@ func (x *loginExchange) first() *pdu.LoginRequest {
 		x.held.Add(text.KeyTargetName, name)
 		offers = offers.Without(text.KeyTargetName)
 	}
-	return x.say(offers)
+	return x.say(append(offers, x.early()...))
 }
 
 // say makes the next request out of pairs.
@@ -101,7 +103,11 @@ func (x *loginExchange) say(pairs text.Pairs) *pdu.LoginRequest {
 		pairs = append(pairs, x.held...)
 	}
 	x.hideNone(pairs)
-	x.parts = text.Split(pairs, loginTextLimit)
+	limit := loginTextLimit
+	if x.dev.Login.OneRequest {
+		limit = 0
+	}
+	x.parts = text.Split(pairs, limit)
 	return x.request()
 }
 
@@ -125,15 +131,7 @@ func (x *loginExchange) request() *pdu.LoginRequest {
 	if !p.Continue && x.ready() {
 		p.Transit, p.NSG = true, x.following()
 	}
-	if x.dev.Login.ReuseTSIH && x.cfg.Previous != nil {
-		p.TSIH = x.cfg.Previous.TSIH
-	}
-	if x.dev.Login.CountCID {
-		p.CID += uint16(x.rounds)
-	}
-	if x.dev.Login.ConstantExpStatSN {
-		p.ExpStatSN = 0
-	}
+	x.spoil(p)
 	return p
 }
 
@@ -162,8 +160,11 @@ func (x *loginExchange) next(p *pdu.LoginResponse) (*pdu.LoginRequest, error) {
 	if err := x.checkHeader(p); err != nil {
 		return nil, err
 	}
-	if x.rounds >= loginRoundLimit {
+	if x.rounds >= x.roundLimit() {
 		return nil, x.fault("an end", fmt.Sprintf("%d responses", x.rounds), "RFC 7143, Section 6.3")
+	}
+	if x.dev.Login.DropRest && len(p.Data) > 0 {
+		x.parts = nil
 	}
 	if len(x.parts) > 0 {
 		if len(p.Data) > 0 {
@@ -171,12 +172,15 @@ func (x *loginExchange) next(p *pdu.LoginResponse) (*pdu.LoginRequest, error) {
 		}
 		return x.request(), nil
 	}
-	pairs, complete, err := x.answers.Add(p.Data, p.Continue)
-	if err != nil {
+	pairs, complete, err := x.answers.Add(p.Data, p.Continue && !x.dev.Login.EachPDUAlone)
+	if err != nil && !x.dev.Login.EachPDUAlone {
 		return nil, x.failure(err)
 	}
 	if !complete {
 		return x.listen(), nil
+	}
+	if p.Transit && x.dev.Auth.TrustStage {
+		x.authenticated = true
 	}
 	reply, err := x.take(pairs)
 	if err != nil {
@@ -197,6 +201,9 @@ func (x *loginExchange) take(pairs text.Pairs) (text.Pairs, error) {
 	reply, err := x.negotiation.Receive(others)
 	var key *text.KeyError
 	if x.cfg.CHAP != nil && errors.As(err, &key) && key.Key == text.KeyAuthMethod {
+		if x.downgraded() {
+			return reply, nil
+		}
 		err = fmt.Errorf("%w: %w", ErrAuthFailed, err)
 	}
 	if err != nil {
@@ -237,7 +244,7 @@ func (x *loginExchange) transit(p *pdu.LoginResponse, reply text.Pairs) (*pdu.Lo
 	if err := x.negotiation.Check(); err != nil {
 		return nil, x.failure(err)
 	}
-	if x.dev.Login.OneMoreExchange && x.rounds < loginRoundLimit {
+	if x.goesOn(p) {
 		return x.listen(), nil
 	}
 	x.tsih = p.TSIH // A fielded target grants 0; with one connection to the session it is of no use anyway.
@@ -252,24 +259,20 @@ func (x *loginExchange) transit(p *pdu.LoginResponse, reply text.Pairs) (*pdu.Lo
 // checkStatus looks at the status before anything else: a login that is refused is refused, whatever the other fields say.
 func (x *loginExchange) checkStatus(p *pdu.LoginResponse) error {
 	status := iscsi.Status(p.Status())
-	if x.dev.Redirect.OnlyFirstResponse && x.rounds > 1 || x.dev.Login.IgnoreStatus && p.Transit {
+	if x.overlooks(p, status) {
 		return nil
 	}
 	switch status.Class() {
 	case iscsi.ClassSuccess:
 		return nil
 	case iscsi.ClassRedirection:
-		known := status == iscsi.StatusMovedTemporarily || status == iscsi.StatusMovedPermanently
-		if x.dev.Redirect.UnknownDetailSucceeds && !known {
-			return nil
-		}
 		if x.dev.Redirect.Fatal || x.dev.Redirect.PermanentFatal && status == iscsi.StatusMovedPermanently {
 			break
 		}
 		pairs, _ := text.Parse(p.Data) // What can be read of it decides.
 		return &moved{status: status, addresses: pairs.Values(text.KeyTargetAddress)}
 	}
-	return &LoginError{Stage: x.stageName(), Status: status}
+	return x.refusal(status)
 }
 
 // stageName is the present stage for errors.

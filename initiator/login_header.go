@@ -10,14 +10,18 @@ import (
 // a fielded target sends zeros, and the connection says already whose login it is.
 func (x *loginExchange) checkHeader(p *pdu.LoginResponse) error {
 	switch {
-	case p.ITT != loginTag:
+	case p.ITT != loginTag && !x.dev.Login.AnyTaskTag:
 		return x.fault(fmt.Sprintf("Initiator Task Tag %#x", loginTag), fmt.Sprintf("%#x", p.ITT), "RFC 7143, Section 11.2.1.8")
-	case p.VersionActive != x.asked.VersionMax:
+	case p.VersionActive != x.asked.VersionMax && !x.dev.Login.IgnoreVersion:
 		return x.fault("active version 0", fmt.Sprint(p.VersionActive), "RFC 7143, Section 11.13.2")
+	case x.rounds > 1 && p.StatSN != x.expStatSN && x.dev.Login.FreezeStatSN:
+		return x.checkStages(p)
 	case x.rounds > 1 && p.StatSN != x.expStatSN:
 		return x.fault(fmt.Sprintf("StatSN %d", x.expStatSN), fmt.Sprint(p.StatSN), "RFC 7143, Section 11.13.4")
 	}
-	x.expStatSN = p.StatSN + 1
+	if !x.numberIgnored(p.StatSN) {
+		x.expStatSN = p.StatSN + 1
+	}
 	if x.dev.Login.IgnoreStage {
 		return nil
 	}
@@ -34,10 +38,17 @@ func (x *loginExchange) checkStages(p *pdu.LoginResponse) error {
 		return nil
 	case p.Continue:
 		return x.fault("T and C not both 1", "both 1", "RFC 7143, Section 11.13.1")
-	case !x.asked.Transit && !x.dev.Login.TrustTransit:
+	case !x.asked.Transit && x.skipsSecurity():
+		return x.unproved("T=1 before that")
+	case !x.asked.Transit && !x.dev.Login.TrustTransit && !x.dev.Auth.TrustStage:
 		return x.fault("T=0, as in the request", "T=1", clause)
 	case p.NSG != x.following():
 		return x.fault("NSG "+x.following().String(), p.NSG.String(), "RFC 7143, Section 11.13.6")
 	}
 	return nil
+}
+
+// skipsSecurity reports whether a T bit that was not asked for would leave out the authentication that the configuration requires.
+func (x *loginExchange) skipsSecurity() bool {
+	return x.stage == pdu.StageSecurity && x.cfg.CHAP != nil && !x.authenticated && !x.dev.Login.TrustTransit && !x.dev.Auth.TrustStage
 }

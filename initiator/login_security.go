@@ -7,6 +7,7 @@ import (
 	"github.com/iscsispec/iscsispec/iscsi/chap"
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
 	"github.com/iscsispec/iscsispec/iscsi/text"
+	"github.com/iscsispec/iscsispec/trace"
 )
 
 // challengeBytes is the length of the challenge to the target in mutual CHAP.
@@ -30,6 +31,9 @@ func (x *loginExchange) authenticate(keys text.Pairs) (text.Pairs, error) {
 		if len(keys) > 0 {
 			return nil, x.fault("AuthMethod alone", keys[0].Key, "RFC 7143, Section 12.1.3")
 		}
+		if x.postpones() {
+			return nil, nil
+		}
 		return x.begin()
 	}
 	return x.step(keys)
@@ -38,16 +42,38 @@ func (x *loginExchange) authenticate(keys text.Pairs) (text.Pairs, error) {
 // begin makes CHAP's first message.
 func (x *loginExchange) begin() (text.Pairs, error) {
 	c := x.cfg.CHAP
-	x.chap = &chap.Initiator{Own: chap.Credentials{Name: c.Name, Secret: c.Secret}, Algorithms: c.Algorithms}
+	x.chap = &chap.Initiator{
+		Own: chap.Credentials{Name: c.Name, Secret: c.Secret}, Algorithms: c.Algorithms, Reflected: x.cfg.challenges.sent, Deviations: &x.dev.Auth.CHAP,
+	}
+	if c.Name == "" || x.dev.Auth.SendInitiatorName {
+		x.chap.Own.Name = x.cfg.InitiatorName
+	}
+	if x.dev.Auth.LogSecret {
+		x.cfg.Log.Record(trace.Event{Kind: trace.KindNote, Node: trace.NodeInitiator, State: "chap", Reason: c.Secret.Reveal()})
+	}
 	if c.TargetSecret != "" {
 		random := make([]byte, 1+challengeBytes)
 		if _, err := io.ReadFull(x.cfg.Rand, random); err != nil {
 			return nil, x.failure(fmt.Errorf("drawing a challenge: %w", err))
 		}
+		if x.dev.Auth.FixedIdentifier {
+			random[0] = 0
+		}
+		if x.dev.Auth.FixedChallenge {
+			copy(random[1:], "a constant's seed")
+		}
 		x.chap.Peer = chap.Credentials{Name: c.TargetName, Secret: c.TargetSecret}
 		x.chap.Identifier, x.chap.Challenge = random[0], random[1:]
+		x.cfg.challenges.open(x.chap.Challenge)
 	}
 	return x.chap.Start(), nil
+}
+
+// end is for a login that is over, well or not: an answer to its challenge is of no use to anybody any more.
+func (x *loginExchange) end() {
+	if x.chap != nil && len(x.chap.Challenge) > 0 {
+		x.cfg.challenges.close(x.chap.Challenge)
+	}
 }
 
 // step makes CHAP's next message, or ends it.
@@ -59,12 +85,15 @@ func (x *loginExchange) step(keys text.Pairs) (text.Pairs, error) {
 	if name, ok := keys.Get(chap.KeyName); ok && x.cfg.CHAP.TargetName == "" && x.cfg.CHAP.TargetSecret != "" {
 		x.chap.Peer.Name = name // Any name will do that comes with the proof.
 	}
+	if message := x.postponed(); message != nil {
+		return message, nil
+	}
 	message, err := x.chap.Step(keys)
 	if err != nil {
 		return nil, x.failure(fmt.Errorf("%w: %w", ErrAuthFailed, err))
 	}
 	x.authenticated = message == nil && x.chap.Done()
-	return message, nil
+	return x.spoilProof(keys, message), nil
 }
 
 // proved reports whether this side has nothing more to send in CHAP: its proof is in the text under way.

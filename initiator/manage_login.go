@@ -45,7 +45,13 @@ type opening struct {
 }
 
 // open makes a session, starts its owner, and waits for the first login.
-func (m *Manager) open(ctx context.Context, spec LoginSpec, how opening) (SessionID, error) {
+func (m *Manager) open(ctx context.Context, spec LoginSpec, how opening) (id SessionID, err error) {
+	if m.dev.Login.BlockTarget {
+		if err := m.blockedTarget(spec.Target); err != nil {
+			return 0, err
+		}
+		defer func() { m.blockTarget(spec.Target, err) }()
+	}
 	s, err := m.newSession(spec, how)
 	if err != nil {
 		return 0, err
@@ -56,7 +62,7 @@ func (m *Manager) open(ctx context.Context, spec LoginSpec, how opening) (Sessio
 	if early {
 		s.endFirstLogin(nil)
 	}
-	id := s.id
+	id = s.id
 	go s.begin(early)
 	select {
 	case err = <-result:
@@ -360,4 +366,22 @@ func (m *Manager) firstWithTSIH(s *managedSession) *managedSession {
 		}
 	}
 	return s
+}
+
+// blockedTarget returns why a deviating Manager does not log in to a target.
+func (m *Manager) blockedTarget(target string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.blocked[target]
+}
+
+// blockTarget takes note of a target whose service is not available.
+func (m *Manager) blockTarget(target string, err error) {
+	var refused *LoginError
+	if !errors.As(err, &refused) || refused.Status != iscsi.StatusServiceUnavailable {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.blocked = map[string]error{target: err}
 }

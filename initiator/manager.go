@@ -47,6 +47,7 @@ type Manager struct {
 	stack    deviceStack
 	// worker and gate serve deviations: one holds up all login attempts, the other everything while a session is added.
 	worker, gate chan struct{}
+	challenges   challengeBook
 
 	mu       sync.Mutex
 	closed   bool
@@ -60,6 +61,8 @@ type Manager struct {
 	parked   []*pending
 	strays   []*Session
 	owners   sync.WaitGroup
+	// blocked serves a deviation: targets that are not logged in to any more, and why.
+	blocked map[string]error
 	// closing ends what waits on the clock for the Manager.
 	closing chan struct{}
 }
@@ -72,7 +75,7 @@ type retired struct {
 
 // NewManager returns a Manager without sessions. It errors if the configuration is not usable.
 func NewManager(cfg ManagerConfig) (*Manager, error) {
-	if err := iscsi.ValidName(cfg.InitiatorName); err != nil {
+	if err := iscsi.ValidName(cfg.InitiatorName); err != nil && !cfg.Deviations.orSound().Login.RawName {
 		return nil, fmt.Errorf("initiator name: %w", err)
 	}
 	if len(cfg.Ports) == 0 {

@@ -48,7 +48,11 @@ func (cfg *LoginConfig) wants(dev *Deviations) []text.Want {
 	case !dev.Discovery.NoSessionType:
 		wants = append(wants, text.Want{Key: text.KeySessionType, Offer: cfg.Type.String()})
 	}
-	wants = append(wants, text.Want{Key: text.KeyAuthMethod, Offer: cfg.authMethods()})
+	if cfg.AwaitAuthMethod {
+		wants = append(wants, text.Want{Key: text.KeyAuthMethod, Limit: cfg.authMethods()})
+	} else {
+		wants = append(wants, text.Want{Key: text.KeyAuthMethod, Offer: cfg.authMethods()})
+	}
 	for _, o := range cfg.operational() {
 		wants = append(wants, text.Want{Key: o.Key, Offer: o.Value, Require: demandsDigest(o)})
 	}

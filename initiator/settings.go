@@ -25,6 +25,8 @@ type LoginSettings struct {
 	// FreshISID draws a new ISID for every login of a session, re-logins included, as some initiators do. The target then never takes a re-login for a
 	// reinstatement, and keeps the old session until it notices the end of its connection by itself.
 	FreshISID bool
+	// AwaitAuthMethod leaves it to the target to propose an AuthMethod.
+	AwaitAuthMethod bool
 	// LoginTimeout bounds dialling and logging in at one portal.
 	LoginTimeout time.Duration
 	// PingInterval and PingTimeout say how a silent connection is noticed; PingInterval Never switches pings off.
@@ -54,6 +56,7 @@ func (s LoginSettings) over(below LoginSettings) LoginSettings {
 	}
 	s.SkipSecurityStage = s.SkipSecurityStage || below.SkipSecurityStage
 	s.FreshISID = s.FreshISID || below.FreshISID
+	s.AwaitAuthMethod = s.AwaitAuthMethod || below.AwaitAuthMethod
 	for _, field := range []struct{ own, below *time.Duration }{
 		{&s.LoginTimeout, &below.LoginTimeout},
 		{&s.PingInterval, &below.PingInterval},
@@ -72,7 +75,7 @@ func (s LoginSettings) over(below LoginSettings) LoginSettings {
 func (s LoginSettings) loginConfig() LoginConfig {
 	return LoginConfig{
 		InitiatorAlias: s.InitiatorAlias, CHAP: s.CHAP, HeaderDigest: s.HeaderDigest, DataDigest: s.DataDigest,
-		Offers: s.Offers, SkipSecurityStage: s.SkipSecurityStage, LoginTimeout: s.LoginTimeout,
+		Offers: s.Offers, SkipSecurityStage: s.SkipSecurityStage, AwaitAuthMethod: s.AwaitAuthMethod, LoginTimeout: s.LoginTimeout,
 		PingInterval: s.PingInterval, PingTimeout: s.PingTimeout, LogoutTimeout: s.LogoutTimeout, AnswerTimeout: s.AnswerTimeout,
 	}
 }
