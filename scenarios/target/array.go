@@ -89,6 +89,9 @@ func onArray(ctx context.Context, env *scenarios.Env, c Check, run func(context.
 	}
 	network := faults.NewNetwork(env.Seed, env.Log, faults.Options{})
 	defer network.Close()
+	if err := named(network, profile); err != nil {
+		return broken(err)
+	}
 	options := simtarget.Options{Log: env.Log, Seed: env.Seed}
 	if env.Deviation != nil {
 		set, ok := env.Deviation.Apply.(func(*simtarget.Deviations))
@@ -121,6 +124,27 @@ func onArray(ctx context.Context, env *scenarios.Env, c Check, run func(context.
 	outcome = run(ctx, env)
 	outcome.Trace, outcome.Duration = env.Log.Events(), env.Log.Now()
 	return outcome
+}
+
+// named makes the DNS names that portals are advertised under resolve to their addresses.
+func named(network *faults.Network, profile *simtarget.Profile) error {
+	for _, p := range profile.Portals {
+		if p.Advertised == "" {
+			continue
+		}
+		name, err := iscsi.ParseAddress(p.Advertised)
+		if err != nil {
+			return err
+		}
+		real, err := iscsi.ParseAddress(p.Address)
+		if err != nil {
+			return err
+		}
+		if err := network.Name(name.Host, real.Host); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func broken(err error) scenarios.Outcome {

@@ -7,6 +7,6 @@ func fullFeatureChecks() []Check {
 	return slices.Concat(
 		sequencingChecks(), responseChecks(), dataInChecks(), dataOutChecks(), taskManagementChecks(), logoutChecks(), pingChecks(), rejectChecks(),
 		recoveryChecks(), robustnessChecks(), sessionDefaultChecks(), cloneChecks(), digestReloginChecks(),
-		sessionPortChecks(), redirectChecks(), sessionStateChecks(),
+		sessionPortChecks(), redirectChecks(), redirectFormChecks(), sessionStateChecks(),
 	)
 }
