@@ -66,11 +66,16 @@ func (c *connection) heed(p *pdu.AsyncMessage) {
 			c.drain(time.Duration(p.Parameter3) * time.Second)
 		}
 	case pdu.AsyncConnectionDrop:
-		if p.Parameter1 == c.cid || s.dev.Session.AsyncWaitFromParameter1 {
-			c.expectDrop(p.Event, time.Duration(wait)*time.Second)
+		if s.dev.Session.AsyncWaitFromParameter1 {
+			p.Parameter1 = c.cid
+		}
+		if named := s.byCID(p.Parameter1); named != nil {
+			named.expectDrop(p.Event, time.Duration(wait)*time.Second)
 		}
 	case pdu.AsyncSessionDrop:
-		c.expectDrop(p.Event, time.Duration(wait)*time.Second)
+		for _, other := range s.conns {
+			other.expectDrop(p.Event, time.Duration(wait)*time.Second)
+		}
 	case pdu.AsyncTasksTerminated:
 		c.tasksTerminated(p)
 	case pdu.AsyncNegotiation:
@@ -95,11 +100,20 @@ func (c *connection) drain(given time.Duration) {
 	if c.phase != phaseOpen {
 		return
 	}
-	c.phase = phaseDraining
 	c.notice.async, c.notice.planned = byte(pdu.AsyncLogoutRequest), true
+	c.drainFor(min(given/2, drainLimit))
+}
+
+// drainFor sends nothing new on the connection and logs it out when what is open has ended, at the latest after patience. The mutex is
+// held.
+func (c *connection) drainFor(patience time.Duration) {
+	if c.phase != phaseOpen {
+		return
+	}
+	c.phase = phaseDraining
 	c.drained()
 	if c.phase == phaseDraining {
-		c.notice.timer = time.AfterFunc(min(given/2, drainLimit), func() {
+		c.notice.timer = time.AfterFunc(patience, func() {
 			c.s.mu.Lock()
 			defer c.s.mu.Unlock()
 			c.leaveAsAsked()
@@ -114,9 +128,14 @@ func (c *connection) drained() {
 	}
 }
 
-// leaveAsAsked sends the Logout Request for event 1. The mutex is held.
+// leaveAsAsked sends the Logout Request at the end of a drain: for the connection if the session can go on without it, for the session
+// otherwise. The mutex is held.
 func (c *connection) leaveAsAsked() {
-	if c.phase == phaseDraining {
+	switch {
+	case c.phase != phaseDraining:
+	case c.s.hasOther(c):
+		c.leaveAlone()
+	default:
 		_, _ = c.leave(ErrAsyncLogout) // If it cannot be sent, the connection is ending anyway.
 	}
 }

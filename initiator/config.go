@@ -63,9 +63,11 @@ type LoginConfig struct {
 	InitiatorAlias string
 	Type           SessionType
 	ISID           iscsi.ISID
-	// TSIH is sent in every Login Request; anything but 0 is a fault of whoever sets it, since each login here is a leading one.
+	// TSIH is sent in every Login Request; anything but 0 is a fault of whoever sets it, since Login opens sessions only. Further connections
+	// are AddConnection's.
 	TSIH uint16
-	CID  uint16
+	// CID is the session's first connection; further ones count up from it.
+	CID uint16
 	// Portal is where the login begins.
 	Portal iscsi.Address
 	// CHAP, when not nil, is required: a target that would do without is refused.
@@ -102,6 +104,8 @@ type LoginConfig struct {
 	Previous *SessionInfo
 	// Deviations, when not nil, makes the initiator break rules.
 	Deviations *Deviations
+	// joins, when not nil, is the session that the login adds a connection to.
+	joins *joining
 	// boot says that the Manager logs in for a boot session, which the wire does not show.
 	boot bool
 	// challenges are those of the logins that the Manager has under way; nil outside of a Manager.

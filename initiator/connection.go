@@ -19,9 +19,11 @@ type connection struct {
 	nc      net.Conn
 	cid     uint16
 	at      connectionPlace
+	since   time.Time // When it entered the full feature phase.
 	reader  *pdu.Reader
 	writer  *wireWriter
 	written chan struct{} // Closed when the writer has ended.
+	gone    chan struct{} // Closed when the connection has left its session.
 
 	// Guarded by the session's mutex.
 	phase     connectionPhase
@@ -73,14 +75,15 @@ func (c *connection) describe(info *SessionInfo) {
 	p.MaxRecvDataSegmentLength, p.PeerMaxRecvDataSegmentLength = c.ownLimit, c.peerLimit
 }
 
-// start sets a connection to work. Reader and reading ahead are taken over from the login.
-func (s *Session) start(nc net.Conn, reader *pdu.Reader, cid uint16, at connectionPlace, expStatSN uint32) *connection {
+// newConnection makes the connection of a login that has just ended well, of which it takes over the reader and what that has read ahead.
+func (s *Session) newConnection(nc net.Conn, reader *pdu.Reader, cid uint16, at connectionPlace, expStatSN uint32) *connection {
 	d := pdu.Digests{Header: at.params.HeaderDigest, Data: at.params.DataDigest}
 	reader.SetDigests(d)
 	reader.SetLimits(pdu.Limits{MaxDataSegmentLength: at.params.MaxRecvDataSegmentLength})
+	now := time.Now()
 	c := &connection{
-		s: s, nc: nc, cid: cid, at: at, reader: reader, writer: newWireWriter(nc, d),
-		written: make(chan struct{}), expStatSN: expStatSN, heard: time.Now(), peerLimit: at.params.PeerMaxRecvDataSegmentLength,
+		s: s, nc: nc, cid: cid, at: at, since: now, reader: reader, writer: newWireWriter(nc, d),
+		written: make(chan struct{}), gone: make(chan struct{}), expStatSN: expStatSN, heard: now, peerLimit: at.params.PeerMaxRecvDataSegmentLength,
 		ownLimit: at.params.MaxRecvDataSegmentLength,
 	}
 	if s.dev.DataOut.any() {
@@ -88,13 +91,14 @@ func (s *Session) start(nc net.Conn, reader *pdu.Reader, cid uint16, at connecti
 	}
 	c.writer.bare, c.firstStatSN = s.dev.Sequencing.NoPadding, expStatSN
 	c.wake.L = &s.mu
-	s.mu.Lock()
-	s.conns = append(s.conns, c)
-	s.mu.Unlock()
+	return c
+}
+
+// run starts the goroutines of a connection that is in its session's list.
+func (c *connection) run() {
 	c.ping.start(c)
 	go c.write()
 	go c.read()
-	return c
 }
 
 // read is the reader's goroutine. It outlives the writer and takes the connection out of the session.

@@ -23,6 +23,9 @@ type Deviations struct {
 	DataOut        DataOutDeviations
 	Sequencing     SequencingDeviations
 	TaskManagement TaskManagementDeviations
+
+	// Recovery is about several connections, and recovery above the session's.
+	Recovery RecoveryDeviations
 }
 
 // sound is what a nil *Deviations stands for.

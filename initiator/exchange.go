@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
 )
 
 // exchange is a request of the session's own that somebody waits for: ping, task management, text or logout.
@@ -12,8 +14,9 @@ type exchange struct {
 	timer *time.Timer   // Ends the connection when no answer comes; nil for none.
 	err   error         // Why there is no answer.
 
-	response   byte    // Of task management and logout.
-	additional [3]byte // Of task management.
+	response   byte             // Of task management and logout.
+	reason     pdu.LogoutReason // Of logout.
+	additional [3]byte          // Of task management.
 	data       []byte
 	text       *textExchange // Of a Text Request: the exchange that it belongs to.
 

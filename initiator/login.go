@@ -31,6 +31,8 @@ type loginAttempt struct {
 	dev       *Deviations
 	dialer    Dialer
 	redirects []Redirect
+	// joined is the connection that the login of a further one has made.
+	joined *connection
 	// alternatives counts the portals tried because another one of the same redirect failed.
 	alternatives int
 }
@@ -50,7 +52,7 @@ func (a *loginAttempt) loginAt(parent context.Context, portal iscsi.Address) (*S
 	release := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
 	s, err := a.exchange(ctx, nc, portal)
 	if !release() && err == nil {
-		s.fail(context.Cause(ctx))
+		a.joined.fail(context.Cause(ctx))
 		err = &LoginError{Stage: StageOperational, Err: context.Cause(ctx)}
 	}
 	if err == nil {
@@ -88,15 +90,22 @@ func (a *loginAttempt) exchange(ctx context.Context, nc net.Conn, portal iscsi.A
 	if err != nil {
 		return nil, err
 	}
-	if err := a.strayed(x); err != nil {
+	err := a.strayed(x)
+	if err != nil {
 		return nil, err
 	}
 	info := a.describe(x, nc, portal)
+	if j := a.cfg.joins; j != nil {
+		a.joined, err = j.s.join(nc, reader, &info, x)
+		return j.s, err
+	}
 	if p := a.cfg.Previous; p != nil && a.dev.Session.KeepParameters {
 		info.Params = p.Params
 	}
 	s := newSession(a.cfg, a.dev, a.dialer, info, x.window)
-	s.start(nc, reader, info.CID, info.place(), x.expStatSN)
+	a.joined = s.newConnection(nc, reader, info.CID, info.place(), x.expStatSN)
+	s.conns = append(s.conns, a.joined)
+	a.joined.run()
 	return s, nil
 }
 

@@ -37,6 +37,7 @@ type loginExchange struct {
 	parts     [][]byte // What is still to be sent of the present text.
 	asked     pdu.LoginRequest
 	rounds    int
+	cmdSN     uint32
 	expStatSN uint32
 	tsih      uint16
 	window    commandWindow
@@ -49,8 +50,11 @@ type loginExchange struct {
 // newLoginExchange prepares a login that hops redirects have led to. After redirects nothing of an earlier portal is left: the
 // whole login is begun anew.
 func newLoginExchange(cfg *LoginConfig, dev *Deviations, hops int) *loginExchange {
-	x := &loginExchange{cfg: cfg, dev: dev, hops: hops, stage: pdu.StageSecurity}
+	x := &loginExchange{cfg: cfg, dev: dev, hops: hops, stage: pdu.StageSecurity, cmdSN: firstCmdSN}
 	wants := cfg.wants(dev)
+	if j := cfg.joins; j != nil {
+		wants, x.cmdSN, x.expStatSN = j.wants(wants), j.cmdSN, j.expStatSN
+	}
 	if dev.Redirect.CarryAuthentication && hops > 0 && cfg.CHAP != nil {
 		x.authenticated = true
 		for i := range wants {
@@ -126,7 +130,7 @@ func (x *loginExchange) request() *pdu.LoginRequest {
 	p := &x.asked
 	*p = pdu.LoginRequest{
 		Continue: len(x.parts) > 0, CSG: x.stage, ISID: x.cfg.ISID, TSIH: x.cfg.TSIH, ITT: loginTag, CID: x.cfg.CID,
-		CmdSN: firstCmdSN, ExpStatSN: x.expStatSN, Data: part,
+		CmdSN: x.cmdSN, ExpStatSN: x.expStatSN, Data: part,
 	}
 	if !p.Continue && x.ready() {
 		p.Transit, p.NSG = true, x.following()
@@ -248,7 +252,10 @@ func (x *loginExchange) transit(p *pdu.LoginResponse, reply text.Pairs) (*pdu.Lo
 		return x.listen(), nil
 	}
 	x.tsih = p.TSIH // A fielded target grants 0; with one connection to the session it is of no use anyway.
-	next := uint32(firstCmdSN)
+	if err := x.checkJoined(p); err != nil {
+		return nil, err
+	}
+	next := x.cmdSN
 	if x.dev.Login.CommandAfterLogin {
 		next++
 	}

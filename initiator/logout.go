@@ -22,7 +22,7 @@ func (s *Session) Logout(ctx context.Context) error {
 	s.mu.Lock()
 	c := s.lead()
 	if c == nil {
-		err := s.fate()
+		err := s.logoutBetween()
 		s.mu.Unlock()
 		<-s.ended
 		return err
@@ -42,6 +42,16 @@ func (s *Session) Logout(ctx context.Context) error {
 	c.fail(ErrLoggedOut)
 	<-s.ended
 	return s.logoutResult(x, err)
+}
+
+// logoutBetween is the logout of a session that has no connection: it is over, or its connections are being recovered, which ends now. The
+// mutex is held.
+func (s *Session) logoutBetween() error {
+	if s.culprit != nil {
+		return s.fate()
+	}
+	s.byUser, s.culprit = true, s.failed[0]
+	return nil
 }
 
 // logoutResult turns what ended the wait into the error of Logout.
@@ -80,14 +90,35 @@ func (c *connection) leave(cause error) (*exchange, error) {
 		go c.fail(cause)
 		return x, nil
 	}
-	p := pdu.LogoutRequest{Immediate: true, Reason: pdu.LogoutCloseSession, ITT: t.itt, CmdSN: s.window.next}
+	c.sendLogout(t, pdu.LogoutCloseSession, 0)
+	return x, nil
+}
+
+// leaveAlone sends the Logout Request that closes this connection only (reason 1). If no answer comes in time, the connection counts as
+// lost. The mutex is held.
+func (c *connection) leaveAlone() {
+	t, err := c.open(taskLogout, c.s.cfg.LogoutTimeout, fmt.Errorf("logout of the connection %w", ErrTimeout))
+	if err != nil {
+		return // The connection is ending anyway.
+	}
+	c.phase = phaseLeaving
+	cid := c.cid
+	if c.s.dev.Recovery.LogoutOtherCID {
+		cid = c.s.lead().cid
+	}
+	c.sendLogout(t, pdu.LogoutCloseConnection, cid)
+}
+
+// sendLogout queues a Logout Request. The mutex is held.
+func (c *connection) sendLogout(t *task, reason pdu.LogoutReason, cid uint16) {
+	t.exchange.reason = reason
+	p := pdu.LogoutRequest{Immediate: true, Reason: reason, ITT: t.itt, CID: cid, CmdSN: c.s.window.next}
 	var e sendEntry
 	p.EncodeBHS(&e.header)
-	if s.dev.Sequencing.LogoutGarbage {
+	if c.s.dev.Sequencing.LogoutGarbage {
 		e.header[38] = 0x5a
 	}
 	c.send(e)
-	return x, nil
 }
 
 // receiveLogout ends the connection: after a Logout Response nothing more is said on it.
@@ -112,10 +143,16 @@ func (c *connection) receiveLogout(h *pdu.BHS) error {
 	if late && !c.s.dev.Logout.DefaultTime2Wait {
 		n.time2Wait, n.hasWait = time.Duration(p.Time2Wait)*time.Second, true
 	}
-	t.exchange.response = byte(p.Response)
+	x := t.exchange
+	x.response = byte(p.Response)
 	c.answer(t)
-	if c.s.byUser {
+	switch {
+	case c.s.byUser:
 		return ErrLoggedOut
+	case x.reason == pdu.LogoutCloseConnection && p.Response == pdu.LogoutSuccess:
+		return errConnectionClosed
+	case x.reason == pdu.LogoutCloseConnection:
+		return &LogoutError{Response: p.Response}
 	}
 	return ErrAsyncLogout
 }

@@ -29,6 +29,9 @@ type Session struct {
 	info    SessionInfo
 	params  text.Params
 	conns   []*connection // In the order of their logins; a connection leaves when its goroutines have ended.
+	failed  []*connection // Lost connections that are being recovered.
+	joining []uint16      // CIDs of the connections that are being logged in.
+	lastCID uint16        // The CID given last.
 	window  commandWindow
 	tasks   taskTable
 	waiting requestList
@@ -65,7 +68,7 @@ type notice struct {
 // newSession makes the session of a login that has just ended well.
 func newSession(cfg LoginConfig, dev *Deviations, d Dialer, info SessionInfo, w commandWindow) *Session {
 	s := &Session{
-		cfg: cfg, dev: dev, dialer: d, info: info, params: info.Params, window: w,
+		cfg: cfg, dev: dev, dialer: d, info: info, params: info.Params, window: w, lastCID: info.CID,
 		ended: make(chan struct{}), textTurn: make(chan struct{}, 1),
 	}
 	s.late.told.L = &s.mu
@@ -112,20 +115,26 @@ func (s *Session) fail(cause error) {
 	}
 }
 
-// lead returns the connection that speaks for the session: the oldest that lives. It is nil when none does. The mutex is held.
+// lead returns the connection that speaks for the session: the oldest that lives, and if it can be one that is not leaving. It is nil
+// when none lives. The mutex is held.
 func (s *Session) lead() *connection {
+	var leaving *connection
 	for _, c := range s.conns {
-		if c.broken == nil {
+		switch {
+		case c.broken != nil:
+		case c.phase == phaseOpen:
 			return c
+		case leaving == nil:
+			leaving = c
 		}
 	}
-	return nil
+	return leaving
 }
 
 // lose decides what the loss of a connection means: without connection recovery the whole session ends with it (RFC 7143, Section 7.1.4.4).
 // It returns the other connections that are to be closed with it. The mutex is held.
 func (s *Session) lose(c *connection) (others []*connection) {
-	if s.culprit != nil {
+	if s.culprit != nil || s.survives(c) {
 		return nil
 	}
 	s.culprit = c
@@ -138,19 +147,33 @@ func (s *Session) lose(c *connection) (others []*connection) {
 	return others
 }
 
+// survives reports whether the session goes on without a connection that has ended. The mutex is held.
+func (s *Session) survives(c *connection) bool {
+	return s.phase == sessionOpen && errors.Is(c.broken, errConnectionClosed) && s.hasOther(c)
+}
+
 // left takes a connection out whose goroutines have ended. The last one ends the session.
 func (s *Session) left(c *connection) {
+	var over completions
 	s.mu.Lock()
 	s.conns = slices.DeleteFunc(s.conns, func(other *connection) bool { return other == c })
 	if c.notice.timer != nil {
 		c.notice.timer.Stop()
 	}
-	last := len(s.conns) == 0
+	if s.culprit == nil {
+		s.rehome(c, &over)
+	}
+	close(c.gone)
+	last := s.finished()
 	s.mu.Unlock()
+	over.run()
 	if last {
 		s.end()
 	}
 }
+
+// finished reports whether the session is at its end and nothing runs any more that could touch its tasks. The mutex is held.
+func (s *Session) finished() bool { return s.culprit != nil && len(s.conns) == 0 && len(s.failed) == 0 }
 
 // end completes all that is open, in the order of submission, and closes Done. It runs once, when neither reader nor writer of any
 // connection runs any more.

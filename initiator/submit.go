@@ -108,7 +108,14 @@ func (s *Session) issue(t *task, r *Request) {
 	s.order++
 	t.req, t.lun, t.order, t.cmdSN = r, r.LUN, s.order, s.window.take()
 	t.conn.commands++
-	immediate, unsolicited := t.conn.firstBurst(len(r.Write))
+	t.immediate, t.unsolicited = t.conn.firstBurst(len(r.Write))
+	s.transmit(t)
+}
+
+// transmit puts the command of a task and its unsolicited data into the write queue, for the first time or again: as a retry it is the same
+// PDU (RFC 7143, Section 7.2.1). The mutex is held.
+func (s *Session) transmit(t *task) {
+	r, immediate, unsolicited := t.req, t.immediate, t.unsolicited
 	t.solicited = immediate + unsolicited
 	command := pdu.SCSICommand{
 		Final: unsolicited == 0, Read: len(r.Read) > 0, Write: len(r.Write) > 0, Attr: r.Attr, LUN: r.LUN, ITT: t.itt,

@@ -36,6 +36,9 @@ type task struct {
 	// keepalive marks a taskPing that nobody waits for.
 	keepalive bool
 
+	immediate   int // Bytes of req.Write that go with the command,
+	unsolicited int // and those that follow it without being asked for.
+
 	received  int    // Data-In bytes that arrived.
 	spans     spans  // Where they lie, if they may come in any order.
 	dataSN    uint32 // Next DataSN or R2TSN expected.
