@@ -90,8 +90,7 @@ func (a *loginAttempt) exchange(ctx context.Context, nc net.Conn, portal iscsi.A
 	if err != nil {
 		return nil, err
 	}
-	err := a.strayed(x)
-	if err != nil {
+	if err := a.strayed(x); err != nil {
 		return nil, err
 	}
 	info := a.describe(x, nc, portal)
