@@ -31,11 +31,17 @@ func (c *connection) receiveAsync(h *pdu.BHS) error {
 	}
 	c.s.mu.Lock()
 	fresh, err := c.numbered(pdu.OpAsyncMessage, p.StatSN)
+	if c.s.dev.Async.Uncounted && fresh {
+		c.expStatSN--
+	}
 	if err == nil && fresh {
 		c.note(p.ExpCmdSN, p.MaxCmdSN)
 		c.heed(&p)
 	}
 	c.s.mu.Unlock()
+	if err == nil && fresh {
+		err = c.misheard(&p, data)
+	}
 	if err != nil || !fresh {
 		return err
 	}
@@ -47,6 +53,19 @@ func (c *connection) receiveAsync(h *pdu.BHS) error {
 			Event: byte(p.Event), VendorCode: p.VendorCode, Parameter1: p.Parameter1, Parameter2: p.Parameter2, Parameter3: p.Parameter3,
 			LUN: p.LUN, Sense: asyncSense(&p, data),
 		})
+	}
+	return nil
+}
+
+// misheard is where a deviating initiator lets an event harm the connection. The mutex is not held.
+func (c *connection) misheard(p *pdu.AsyncMessage, data []byte) error {
+	dev := &c.s.dev.Async
+	vendor := p.Event >= 248
+	switch {
+	case dev.DropOnSCSIEvent && p.Event == pdu.AsyncSCSI, dev.VendorDataAsSense && vendor && len(data) > 0:
+		return ErrAsyncDrop
+	case dev.UnknownEventDeafens && p.Event > pdu.AsyncTasksTerminated && !vendor:
+		<-c.written
 	}
 	return nil
 }
@@ -63,7 +82,7 @@ func (c *connection) heed(p *pdu.AsyncMessage) {
 	switch p.Event {
 	case pdu.AsyncLogoutRequest:
 		if !s.dev.Session.IgnoreLogoutRequest {
-			c.drain(time.Duration(p.Parameter3) * time.Second)
+			c.drain(s.dev.Async.given(p.Parameter3))
 		}
 	case pdu.AsyncConnectionDrop:
 		if s.dev.Session.AsyncWaitFromParameter1 {
@@ -97,28 +116,52 @@ func asyncSense(p *pdu.AsyncMessage, data []byte) []byte {
 // drain begins the logout that the target asked for: nothing new is sent, what is open may end for a while, then the Logout Request goes
 // out, well within the time that the target gave. The mutex is held.
 func (c *connection) drain(given time.Duration) {
+	dev := &c.s.dev.Async
+	if dev.RepeatLogsOutAgain && c.phase == phaseLeaving {
+		c.phase = phaseDraining
+		c.leaveAsAsked()
+	}
 	if c.phase != phaseOpen {
 		return
 	}
 	c.notice.async, c.notice.planned = byte(pdu.AsyncLogoutRequest), true
-	c.drainFor(min(given/2, drainLimit))
+	c.drainFor(dev.patience(given))
 }
 
-// drainFor sends nothing new on the connection and logs it out when what is open has ended, at the latest after patience. The mutex is
-// held.
+// patience is how long open commands may go on after event 1; Never, of a deviating initiator, is without end.
+func (d *AsyncDeviations) patience(given time.Duration) time.Duration {
+	switch {
+	case d.WaitForWrites, d.ZeroIsNoDeadline && given == 0:
+		return Never
+	case d.DeadlineInMinutes:
+		return given / 2
+	}
+	return min(given/2, drainLimit)
+}
+
+// drainFor sends nothing new on the connection and logs it out when what is open has ended, at the latest after patience unless that is
+// Never. The mutex is held.
 func (c *connection) drainFor(patience time.Duration) {
 	if c.phase != phaseOpen {
 		return
 	}
 	c.phase = phaseDraining
 	c.drained()
-	if c.phase == phaseDraining {
+	if c.phase == phaseDraining && patience >= 0 {
 		c.notice.timer = time.AfterFunc(patience, func() {
 			c.s.mu.Lock()
 			defer c.s.mu.Unlock()
 			c.leaveAsAsked()
 		})
 	}
+}
+
+// given is the time that event 1 gives.
+func (d *AsyncDeviations) given(parameter3 uint16) time.Duration {
+	if d.DeadlineInMinutes {
+		return time.Duration(parameter3) * time.Minute
+	}
+	return time.Duration(parameter3) * time.Second
 }
 
 // drained sends the Logout Request when the last open command has ended. The mutex is held.

@@ -157,6 +157,8 @@ func (s *managedSession) reconnects(loss Loss) bool {
 		return false
 	case dev.Identity.AsyncLogoutForgets && loss.Async == 1:
 		return false
+	case dev.Async.DropIsForGood && loss.Async == 2:
+		return false
 	case dev.Reconnect.NotBoot && s.kind == Boot:
 		return false
 	case dev.Reconnect.OnlyWithDevices && len(s.units) == 0:

@@ -9,6 +9,7 @@ type Deviations struct {
 	Session   SessionDeviations
 	Discovery DiscoveryDeviations
 	Text      TextDeviations
+	Async     AsyncDeviations
 	Logout    LogoutDeviations
 	Identity  IdentityDeviations
 	Kinds     KindDeviations

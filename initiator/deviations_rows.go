@@ -26,6 +26,7 @@ func RowDeviations() []RowDeviation {
 		sequencingRows(),
 		loginPhaseRows(),
 		authRows(),
+		asyncRows(),
 	)
 }
 

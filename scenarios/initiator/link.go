@@ -8,7 +8,7 @@ import (
 func (c *Conn) Sever() { _ = c.Reset() }
 
 // Fin is the link action: an orderly close by the target.
-func (c *Conn) Fin() { _ = c.Close() }
+func (c *Conn) Fin() { _ = c.Shut() }
 
 // network is what link actions work on. On real sockets only those of one connection are there.
 func (t *T) network() *faults.Network {

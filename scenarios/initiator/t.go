@@ -101,6 +101,10 @@ func (t *T) stand(c Check, change func(b *Base, s *Settings)) error {
 
 // retire ends the initiator and all connections.
 func (t *T) retire() {
+	t.tell()
+	for _, p := range t.pending {
+		p.told = true // what ends from here on ends because of the teardown
+	}
 	if t.driver != nil {
 		t.driver.Close()
 		t.driver = nil
@@ -111,7 +115,6 @@ func (t *T) retire() {
 	for _, c := range t.conns {
 		<-c.Done()
 	}
-	t.tell()
 	t.conns, t.sessions, t.pending = nil, nil, nil
 }
 
