@@ -26,7 +26,6 @@ type AsyncDeviations struct {
 func asyncRows() []RowDeviation {
 	return []RowDeviation{
 		{"async.event0.scsi", func(d *Deviations) { d.Async.DropOnSCSIEvent = true }},
-		{"async.event1.logout", func(d *Deviations) { d.Async.DeadlineInMinutes = true }},
 		{"async.event1.zero-deadline", func(d *Deviations) { d.Async.ZeroIsNoDeadline = true }},
 		{"async.event1.repeated", func(d *Deviations) { d.Async.RepeatLogsOutAgain = true }},
 		{"async.event1.mid-write", func(d *Deviations) { d.Async.WaitForWrites = true }},

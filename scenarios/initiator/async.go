@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	ini "github.com/iscsispec/iscsispec/initiator"
 	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
 	"github.com/iscsispec/iscsispec/scenarios/probe"
@@ -24,7 +25,7 @@ func asyncChecks() []Check {
 			for _, seconds := range []uint16{1, 5, 60} {
 				t.Part(fmt.Sprintf("Parameter3=%d", seconds), func() { logoutInTime(t, seconds) })
 			}
-		}},
+		}, Defects: []func(*ini.Deviations){func(d *ini.Deviations) { d.Async.DeadlineInMinutes = true }}},
 		{ID: "async.event1.zero-deadline", Run: logoutAtOnce},
 		{ID: "async.event1.repeated", Run: logoutOnce},
 		{ID: "async.event1.mid-write", Run: logoutDuringWrite},
