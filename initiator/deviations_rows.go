@@ -22,6 +22,7 @@ func RowDeviations() []RowDeviation {
 		loginRows(),
 		fullFeatureRows(),
 		textRows(),
+		discoveryRows(),
 		dataOutRows(),
 		sequencingRows(),
 		loginPhaseRows(),

@@ -56,10 +56,5 @@ func fullFeatureRows() []RowDeviation {
 		{"logout.no-requests-after", func(d *Deviations) { d.Logout.CommandsAfterLogout = true }},
 		{"logout.outstanding-at-response", func(d *Deviations) { d.Logout.ForgetWaiters = true }},
 		{"logout.time2wait-honoured", func(d *Deviations) { d.Logout.DefaultTime2Wait = true }},
-		{"discovery.login-shape", func(d *Deviations) { d.Discovery.NoSessionType = true }},
-		{"discovery.sendtargets-request", func(d *Deviations) { d.Discovery.ZeroTTT = true }},
-		{"discovery.continuation", func(d *Deviations) { d.Discovery.FreshTagOnContinue = true }},
-		{"discovery.ttt-ignored-when-final", func(d *Deviations) { d.Discovery.ContinueOnTTT = true }},
-		{"discovery.parse.multi", func(d *Deviations) { d.Discovery.MergeAddresses = true }},
 	}
 }

@@ -3,12 +3,16 @@ package initiator
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/iscsi/text"
 )
 
-// DiscoveredTarget is one record of a SendTargets answer.
+// targetsMax bounds the targets of one answer to SendTargets, and what is remembered of discovery.
+const targetsMax = 16384
+
+// DiscoveredTarget is what discovery told of one target.
 type DiscoveredTarget struct {
 	// Name is the target's iSCSI name.
 	Name string
@@ -17,53 +21,79 @@ type DiscoveredTarget struct {
 }
 
 // SendTargets asks for targets (RFC 7143, Appendix C): "All" in a discovery session, a target's name, or "" for the target of a normal
-// session. Any malformed record fails the whole answer.
+// session. A target or an address that comes twice is told once. Any malformed record fails the whole answer; keys other than
+// TargetName and TargetAddress are passed over and change nothing.
 func (s *Session) SendTargets(ctx context.Context, which string) ([]DiscoveredTarget, error) {
 	pairs, err := s.Text(ctx, text.Pairs{{Key: text.KeySendTargets, Value: which}})
 	if err != nil {
 		return nil, err
 	}
-	targets, err := parseTargets(pairs)
-	if err == nil && s.dev.Discovery.MergeAddresses {
-		mergeAddresses(targets)
-	}
-	return targets, err
-}
-
-// parseTargets reads the records: a TargetName, followed by its addresses.
-func parseTargets(pairs text.Pairs) ([]DiscoveredTarget, error) {
-	var targets []DiscoveredTarget
+	records := recordReader{dev: &s.dev.Discovery, index: make(map[string]int)}
 	for _, p := range pairs {
-		switch p.Key {
-		case text.KeyTargetName:
-			if err := iscsi.ValidName(p.Value); err != nil {
-				return nil, fmt.Errorf("SendTargets answer: %w", err)
+		if err := records.take(p); err != nil {
+			if s.dev.Discovery.StopAtMalformed {
+				break
 			}
-			targets = append(targets, DiscoveredTarget{Name: p.Value})
-		case text.KeyTargetAddress:
-			if len(targets) == 0 {
-				return nil, fmt.Errorf("SendTargets answer: expected TargetName first, got %v (RFC 7143, Appendix C)", p)
-			}
-			a, err := iscsi.ParseTargetAddress(p.Value)
-			if err != nil {
-				return nil, fmt.Errorf("SendTargets answer: %w", err)
-			}
-			last := &targets[len(targets)-1]
-			last.Addresses = append(last.Addresses, a)
-		case text.KeySendTargets:
-			return nil, fmt.Errorf("SendTargets answer: target refused the request with %v: %w", p, ErrNotSupported)
+			return nil, fmt.Errorf("SendTargets answer: %w", err)
 		}
 	}
-	return targets, nil
+	return records.distort(ctx), nil
 }
 
-// mergeAddresses is the defect of that name.
-func mergeAddresses(targets []DiscoveredTarget) {
-	var all []iscsi.TargetAddress
-	for _, t := range targets {
-		all = append(all, t.Addresses...)
+// recordReader puts the records of an answer to SendTargets together: a TargetName, followed by its addresses.
+type recordReader struct {
+	dev     *DiscoveryDeviations
+	targets []DiscoveredTarget
+	index   map[string]int // Where a name is in targets.
+	current int            // The target that addresses belong to.
+	foreign bool
+}
+
+func (r *recordReader) take(p text.Pair) error {
+	switch p.Key {
+	case text.KeyTargetName:
+		return r.name(p.Value)
+	case text.KeyTargetAddress:
+		if len(r.targets) == 0 {
+			return fmt.Errorf("expected TargetName first, got %v (RFC 7143, Appendix C)", p)
+		}
+		return r.address(p.Value)
+	case text.KeySendTargets:
+		return fmt.Errorf("target refused the request with %v: %w", p, ErrNotSupported)
 	}
-	for i := range targets {
-		targets[i].Addresses = all
+	r.foreign = true
+	return nil
+}
+
+func (r *recordReader) name(name string) error {
+	if err := iscsi.ValidName(name); err != nil {
+		return err
 	}
+	if i, again := r.index[name]; again && !r.dev.KeepDuplicates {
+		r.current = i
+		return nil
+	}
+	if len(r.targets) == targetsMax {
+		return &text.LimitError{What: "targets", Limit: targetsMax, Got: targetsMax + 1}
+	}
+	r.current = len(r.targets)
+	r.index[name] = r.current
+	r.targets = append(r.targets, DiscoveredTarget{Name: name})
+	return nil
+}
+
+func (r *recordReader) address(value string) error {
+	a, err := iscsi.ParseTargetAddress(value)
+	if err != nil {
+		return err
+	}
+	r.misreadAddress(&a)
+	t := &r.targets[r.current]
+	again := slices.ContainsFunc(t.Addresses, func(o iscsi.TargetAddress) bool {
+		return o.HostPort() == a.HostPort() && o.Tag == a.Tag && o.HasTag == a.HasTag
+	})
+	if !again || r.dev.KeepDuplicates {
+		t.Addresses = append(t.Addresses, a)
+	}
+	return nil
 }

@@ -6,15 +6,15 @@ import (
 	"github.com/iscsispec/iscsispec/iscsi"
 )
 
-// targetsMax and addressesMax bound what is remembered of discovery.
-const (
-	targetsMax   = 4096
-	addressesMax = 256
-)
+// addressesMax bounds what is remembered of one target.
+const addressesMax = 256
 
 // discoverySet remembers the targets that discovery told, in the order in which they were first seen, with their
 // addresses as told last. It is a plain state type; the Manager guards it.
-type discoverySet struct{ targets []DiscoveredTarget }
+type discoverySet struct {
+	targets []DiscoveredTarget
+	index   map[string]int // Where a name is in targets.
+}
 
 // portalGroup is one target port: a tag and the addresses that share it.
 type portalGroup struct {
@@ -23,28 +23,33 @@ type portalGroup struct {
 	addresses []iscsi.Address
 }
 
-// learn takes over an answer to SendTargets that came through the portal at via. A target without an address is
-// reached where it was asked for (RFC 7143, Appendix C).
-func (d *discoverySet) learn(targets []DiscoveredTarget, via iscsi.Address) {
-	for _, t := range targets {
+// learn takes over an answer to SendTargets that came through the portal at via, and returns it complete: a target without an
+// address is reached where it was asked for (RFC 7143, Appendix C).
+func (d *discoverySet) learn(targets []DiscoveredTarget, via iscsi.Address) []DiscoveredTarget {
+	if d.index == nil {
+		d.index = make(map[string]int)
+	}
+	targets = slices.Clone(targets)
+	for k := range targets {
+		t := &targets[k]
 		if len(t.Addresses) == 0 {
 			t.Addresses = []iscsi.TargetAddress{{Address: via}}
 		}
-		t.Addresses = slices.Clone(t.Addresses[:min(len(t.Addresses), addressesMax)])
-		i := slices.IndexFunc(d.targets, func(o DiscoveredTarget) bool { return o.Name == t.Name })
-		switch {
-		case i >= 0:
-			d.targets[i] = t
-		case len(d.targets) < targetsMax:
-			d.targets = append(d.targets, t)
+		known := DiscoveredTarget{Name: t.Name, Addresses: slices.Clone(t.Addresses[:min(len(t.Addresses), addressesMax)])}
+		if i, again := d.index[t.Name]; again {
+			d.targets[i] = known
+		} else if len(d.targets) < targetsMax {
+			d.index[t.Name] = len(d.targets)
+			d.targets = append(d.targets, known)
 		}
 	}
+	return targets
 }
 
 // addresses returns what is known of a target.
 func (d *discoverySet) addresses(target string) []iscsi.TargetAddress {
-	i := slices.IndexFunc(d.targets, func(o DiscoveredTarget) bool { return o.Name == target })
-	if i < 0 {
+	i, known := d.index[target]
+	if !known {
 		return nil
 	}
 	return d.targets[i].Addresses

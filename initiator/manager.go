@@ -349,7 +349,8 @@ func (m *Manager) Discovered() []DiscoveredTarget {
 	return slices.Clone(m.known.targets)
 }
 
-// Discover asks a discovery session for all targets of its portal, and remembers them for LoginAll.
+// Discover asks a discovery session for all targets of its portal, and remembers them for LoginAll. A target that was told without
+// an address has the portal of the session.
 func (m *Manager) Discover(ctx context.Context, id SessionID) ([]DiscoveredTarget, error) {
 	s, err := m.find(id)
 	if err != nil {
@@ -368,6 +369,5 @@ func (m *Manager) Discover(ctx context.Context, id SessionID) ([]DiscoveredTarge
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.known.learn(targets, s.spec.Portal)
-	return targets, nil
+	return m.known.learn(targets, session.Info().Current), nil
 }

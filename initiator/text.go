@@ -82,6 +82,9 @@ func (s *Session) negotiateTextOn(ctx context.Context, c *connection, pairs text
 	defer x.close()
 	for todo := pairs; ; {
 		if err := x.round(ctx, todo); err != nil {
+			if s.dev.Discovery.PartIsWhole && len(x.got) > 0 {
+				return x.got, nil
+			}
 			return nil, err
 		}
 		switch {
