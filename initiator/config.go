@@ -145,6 +145,9 @@ func (cfg *LoginConfig) check(dev *Deviations) error {
 	if err := cfg.checkCHAP(dev); err != nil {
 		return err
 	}
+	if err := cfg.checkOffers(); err != nil {
+		return fmt.Errorf("login: offer: %w", err)
+	}
 	if err := iscsi.ValidName(cfg.InitiatorName); err != nil && !dev.Login.RawName {
 		return fmt.Errorf("login: initiator: %w", err)
 	}

@@ -79,7 +79,11 @@ func (c *connection) describe(info *SessionInfo) {
 func (s *Session) newConnection(nc net.Conn, reader *pdu.Reader, cid uint16, at connectionPlace, expStatSN uint32) *connection {
 	d := pdu.Digests{Header: at.params.HeaderDigest, Data: at.params.DataDigest}
 	reader.SetDigests(d)
-	reader.SetLimits(pdu.Limits{MaxDataSegmentLength: at.params.MaxRecvDataSegmentLength})
+	receivable := at.params.MaxRecvDataSegmentLength
+	if s.dev.Keys.ReceiveOneLess {
+		receivable--
+	}
+	reader.SetLimits(pdu.Limits{MaxDataSegmentLength: receivable})
 	now := time.Now()
 	c := &connection{
 		s: s, nc: nc, cid: cid, at: at, since: now, reader: reader, writer: newWireWriter(nc, d),

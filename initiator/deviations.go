@@ -10,6 +10,7 @@ type Deviations struct {
 	Discovery DiscoveryDeviations
 	Text      TextDeviations
 	Async     AsyncDeviations
+	Keys      KeyDeviations
 	Logout    LogoutDeviations
 	Identity  IdentityDeviations
 	Kinds     KindDeviations
@@ -21,6 +22,7 @@ type Deviations struct {
 	Paths     PathsDeviations
 	Manager   ManagerDeviations
 
+	Negotiation    NegotiationDeviations
 	DataOut        DataOutDeviations
 	Sequencing     SequencingDeviations
 	TaskManagement TaskManagementDeviations

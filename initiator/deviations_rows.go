@@ -22,6 +22,8 @@ func RowDeviations() []RowDeviation {
 		loginRows(),
 		fullFeatureRows(),
 		textRows(),
+		negotiationRows(),
+		keyRows(),
 		discoveryRows(),
 		dataOutRows(),
 		sequencingRows(),

@@ -28,16 +28,25 @@ func (s *Session) SendTargets(ctx context.Context, which string) ([]DiscoveredTa
 	if err != nil {
 		return nil, err
 	}
-	records := recordReader{dev: &s.dev.Discovery, index: make(map[string]int)}
-	for _, p := range pairs {
-		if err := records.take(p); err != nil {
-			if s.dev.Discovery.StopAtMalformed {
-				break
-			}
-			return nil, fmt.Errorf("SendTargets answer: %w", err)
-		}
+	records, err := parseTargets(&s.dev.Discovery, pairs)
+	if err != nil {
+		return nil, fmt.Errorf("SendTargets answer: %w", err)
 	}
 	return records.distort(ctx), nil
+}
+
+// parseTargets reads the records of an answer to SendTargets.
+func parseTargets(dev *DiscoveryDeviations, pairs text.Pairs) (*recordReader, error) {
+	r := &recordReader{dev: dev, index: make(map[string]int)}
+	for _, p := range pairs {
+		if err := r.take(p); err != nil {
+			if dev.StopAtMalformed {
+				break
+			}
+			return nil, err
+		}
+	}
+	return r, nil
 }
 
 // recordReader puts the records of an answer to SendTargets together: a TargetName, followed by its addresses.

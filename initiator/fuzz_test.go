@@ -112,13 +112,13 @@ func FuzzTargets(f *testing.F) {
 	f.Add([]byte("SendTargets=Reject\x00"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		pairs, _ := text.Parse(b)
-		targets, err := parseTargets(pairs)
+		records, err := parseTargets(&sound.Discovery, pairs)
 		if err != nil {
 			_ = err.Error()
 			return
 		}
 		count := 0
-		for _, target := range targets {
+		for _, target := range records.targets {
 			if iscsi.ValidName(target.Name) != nil {
 				t.Errorf("name %q", target.Name)
 			}

@@ -45,6 +45,7 @@ type loginExchange struct {
 	stray     text.Pairs // TargetAddress in a response that was no redirect.
 	delayed   bool       // For the deviation RestartSecurity: the last request asked for the end of the operational stage.
 	repeated  bool       // For deviations that do a thing once.
+	faulty    faultyNegotiation
 }
 
 // newLoginExchange prepares a login that hops redirects have led to. After redirects nothing of an earlier portal is left: the
@@ -64,6 +65,10 @@ func newLoginExchange(cfg *LoginConfig, dev *Deviations, hops int) *loginExchang
 		}
 	}
 	x.tolerateNone(wants)
+	wants = x.misoffer(wants)
+	if dev.Negotiation.FourKilobytes {
+		x.answers.MaxBytes = 4096
+	}
 	x.negotiation = text.NewNegotiation(text.Initiator, cfg.Type, wants)
 	if cfg.SkipSecurityStage || dev.Auth.StartOperational || dev.Redirect.ContinueStage && hops > 0 {
 		x.stage = pdu.StageOperational
@@ -107,6 +112,7 @@ func (x *loginExchange) say(pairs text.Pairs) *pdu.LoginRequest {
 		pairs = append(pairs, x.held...)
 	}
 	x.hideNone(pairs)
+	pairs = x.missay(pairs)
 	limit := loginTextLimit
 	if x.dev.Login.OneRequest {
 		limit = 0
@@ -127,6 +133,7 @@ func (x *loginExchange) request() *pdu.LoginRequest {
 	x.rounds++
 	part := x.parts[0]
 	x.parts = x.parts[1:]
+	part = x.missend(part)
 	p := &x.asked
 	*p = pdu.LoginRequest{
 		Continue: len(x.parts) > 0, CSG: x.stage, ISID: x.cfg.ISID, TSIH: x.cfg.TSIH, ITT: loginTag, CID: x.cfg.CID,
@@ -167,6 +174,9 @@ func (x *loginExchange) next(p *pdu.LoginResponse) (*pdu.LoginRequest, error) {
 	if x.rounds >= x.roundLimit() {
 		return nil, x.fault("an end", fmt.Sprintf("%d responses", x.rounds), "RFC 7143, Section 6.3")
 	}
+	if err := x.impatient(); err != nil {
+		return nil, err
+	}
 	if x.dev.Login.DropRest && len(p.Data) > 0 {
 		x.parts = nil
 	}
@@ -177,7 +187,7 @@ func (x *loginExchange) next(p *pdu.LoginResponse) (*pdu.LoginRequest, error) {
 		return x.request(), nil
 	}
 	pairs, complete, err := x.answers.Add(p.Data, p.Continue && !x.dev.Login.EachPDUAlone)
-	if err != nil && !x.dev.Login.EachPDUAlone {
+	if err != nil && !x.dev.Login.EachPDUAlone && !x.dev.Negotiation.AnyText {
 		return nil, x.failure(err)
 	}
 	if !complete {
@@ -202,7 +212,12 @@ func (x *loginExchange) take(pairs text.Pairs) (text.Pairs, error) {
 		x.stray = pairs
 	}
 	security, others := text.CutSecurity(pairs)
-	reply, err := x.negotiation.Receive(others)
+	heard, err := x.mishear(others)
+	if err != nil {
+		return nil, x.failure(err)
+	}
+	reply, err := x.negotiation.Receive(heard)
+	reply = x.misanswer(heard, reply)
 	var key *text.KeyError
 	if x.cfg.CHAP != nil && errors.As(err, &key) && key.Key == text.KeyAuthMethod {
 		if x.downgraded() {
@@ -243,6 +258,9 @@ func (x *loginExchange) transit(p *pdu.LoginResponse, reply text.Pairs) (*pdu.Lo
 		}
 		x.stage = pdu.StageOperational
 		x.negotiation.SetStage(text.LoginOperationalNegotiation)
+		if x.dev.Negotiation.EmptyFirst {
+			return x.listen(), nil
+		}
 		return x.say(x.negotiation.Offer()), nil
 	}
 	if err := x.negotiation.Check(); err != nil {

@@ -2,6 +2,7 @@ package initiator
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -158,7 +159,7 @@ func TestManyKeysAreAnswered(t *testing.T) {
 	bubble(t, func(t *testing.T, n *fakeNetwork) {
 		var offers []string
 		for i := range 60 {
-			offers = append(offers, "X-com.example."+strings.Repeat("k", i)+"="+strings.Repeat("v", 80))
+			offers = append(offers, fmt.Sprintf("X-com.example.%02d", i)+strings.Repeat("k", i*47/60)+"="+strings.Repeat("v", 80))
 		}
 		var end *fakeEnd
 		n.at(portalA, func(e *fakeEnd) { end = e; answering(plain, delayed(offers...), plain)(e) })

@@ -54,9 +54,19 @@ func (cfg *LoginConfig) wants(dev *Deviations) []text.Want {
 		wants = append(wants, text.Want{Key: text.KeyAuthMethod, Offer: cfg.authMethods()})
 	}
 	for _, o := range cfg.operational() {
+		if cfg.Type == DiscoverySession && !discoveryOffers(o.Key) {
+			continue
+		}
 		wants = append(wants, text.Want{Key: o.Key, Offer: o.Value, Require: demandsDigest(o)})
 	}
 	return wants
+}
+
+// discoveryOffers reports whether a key may be offered in a discovery session, where private keys have no place and
+// ErrorRecoveryLevel is 0 whatever normal sessions offer (RFC 7143, Sections 13.21 and 13.22).
+func discoveryOffers(name string) bool {
+	key, known := text.Lookup(name)
+	return known && !key.NotInDiscovery && name != text.KeyErrorRecoveryLevel
 }
 
 // demandsDigest reports whether an offer leaves the target no choice but a digest: without it, a login must not succeed, although a

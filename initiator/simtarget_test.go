@@ -55,9 +55,9 @@ func ownLogin(t testing.TB, a *simtarget.Array, change func(*initiator.LoginConf
 }
 
 func TestOwnArrayKeepsWhatIsWritten(t *testing.T) {
-	for _, digest := range []string{"None", "CRC32C"} {
+	for _, digests := range [][]string{{"None"}, {"CRC32C", "None"}} {
 		s := ownLogin(t, ownArray(t, "plain"), func(cfg *initiator.LoginConfig) {
-			cfg.HeaderDigest, cfg.DataDigest = []string{digest, "None"}, []string{digest, "None"}
+			cfg.HeaderDigest, cfg.DataDigest = digests, digests
 		})
 		readBack(t, s, 0, 7)
 		if err := s.Logout(t.Context()); err != nil {

@@ -156,6 +156,9 @@ func (c *connection) firstBurst(n int) (immediate, unsolicited int) {
 		if dev.ImmediateByOwnLimit {
 			immediate = min(n, c.ownLimit)
 		}
+		if s.dev.Keys.ImmediateIgnoresLimit {
+			immediate = burst
+		}
 	}
 	if !s.params.InitialR2T || s.dev.Session.UnsolicitedDespiteInitialR2T {
 		unsolicited = max(0, burst-immediate)

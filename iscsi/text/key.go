@@ -147,6 +147,11 @@ func (k Key) Numeric() bool { return k.Max > 0 }
 // Boolean tells whether values of the key are Yes or No.
 func (k Key) Boolean() bool { return k.Function == And || k.Function == Or }
 
+// recent tells whether the key is younger than RFC 3720, so that a target of that age may answer NotUnderstood.
+func (k Key) recent() bool {
+	return k.Name == KeyISCSIProtocolLevel || k.Name == KeyTaskReporting || k.Name == KeyNodeArchitecture
+}
+
 // Negotiated tells whether the key gets an answer.
 func (k Key) Negotiated() bool {
 	switch k.Function {

@@ -40,6 +40,9 @@ func (n *Negotiation) learnSessionType(pairs Pairs) error {
 func (n *Negotiation) receive(pair Pair) (answer string, err error) {
 	s := n.byName[pair.Key]
 	if s == nil {
+		if !answerable(pair.Key) {
+			return "", keyError(pair.Key, pair.Value, "a key of at most 63 letters, digits and .-+@_#", "RFC 7143, Section 6.1")
+		}
 		if _, known := Lookup(pair.Key); !known && reserved(pair.Value) {
 			return "", keyError(pair.Key, pair.Value, "no answer, since the key was not offered", "RFC 7143, Section 6.2")
 		}
@@ -67,12 +70,30 @@ func (n *Negotiation) receive(pair Pair) (answer string, err error) {
 	return n.receiveOffer(s, pair)
 }
 
+func notUnderstood(pair Pair) error {
+	return keyError(pair.Key, pair.Value, "an answer other than NotUnderstood to a key of RFC 7143", "RFC 7143, Section 6.2")
+}
+
+// answerable tells whether a name has a form in which it can be sent back. It is wider than that of valid names, since an answer
+// NotUnderstood is due to all that begins with another letter or holds the withdrawn X#.
+func answerable(name string) bool {
+	for i := range len(name) {
+		if !keyByte(name[i]) && name[i] != '#' {
+			return false
+		}
+	}
+	return name != "" && len(name) <= 63
+}
+
 func repeated(s *keyState, pair Pair) error {
 	return keyError(pair.Key, pair.Value, "no second negotiation of a key in one login", "RFC 7143, Section 6.3")
 }
 
 func (n *Negotiation) receiveDeclaration(s *keyState, pair Pair) (string, error) {
 	if s.offered && !s.declared && reserved(pair.Value) {
+		if pair.Value == NotUnderstood && !s.key.recent() {
+			return "", notUnderstood(pair)
+		}
 		// The other side answers a declaration, against the rules but without harm.
 		s.declared, s.settled, s.answer = true, true, pair.Value
 		return "", nil
@@ -81,6 +102,8 @@ func (n *Negotiation) receiveDeclaration(s *keyState, pair Pair) (string, error)
 	switch {
 	case s.key.Senders&peer == 0:
 		return "", keyError(pair.Key, pair.Value, "the key from the "+s.key.Senders.String()+" only", s.key.Clause)
+	case s.declared && pair.Key == KeyTargetAddress: // The first one counts.
+		return "", nil
 	case s.declared:
 		return "", repeated(s, pair)
 	case !s.key.Admits(pair.Value):
@@ -111,8 +134,8 @@ func admissible(k Key) string {
 // receiveAnswer holds the answer to this side's offer against the rules of the key.
 func (n *Negotiation) receiveAnswer(s *keyState, pair Pair) error {
 	s.settled, s.answer = true, pair.Value
-	if pair.Value == NotUnderstood && s.key.Clause != "RFC 7144, Section 7.1.1" && s.key.Name != KeyTaskReporting {
-		return keyError(pair.Key, pair.Value, "an answer other than NotUnderstood to a key of RFC 7143", "RFC 7143, Section 6.2")
+	if pair.Value == NotUnderstood && !s.key.recent() {
+		return notUnderstood(pair)
 	}
 	if reserved(pair.Value) {
 		return nil

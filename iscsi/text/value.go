@@ -50,13 +50,17 @@ func ValidKeyName(name string) bool {
 		return false
 	}
 	for i := range len(name) {
-		c := name[i]
-		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
-		if !letter && !strings.ContainsRune(".-+@_", rune(c)) {
+		if !keyByte(name[i]) {
 			return false
 		}
 	}
 	return true
+}
+
+// keyByte tells whether a byte may stand in a key.
+func keyByte(c byte) bool {
+	letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+	return letter || strings.IndexByte(".-+@_", c) >= 0
 }
 
 // Reserved tells whether a value is one of the constants that answer an offer: NotUnderstood, Irrelevant or Reject.
