@@ -32,12 +32,13 @@ test: peers ## run all tests; tests of real peers that are not installed skip, a
 
 # Other people's programs are met on the wall clock, which the detector stretches: `make test` has them.
 race: ## run the tests under the race detector, without those that meet real peers
-	$(GO) test -race -timeout 20m $$($(GO) list ./... | grep -vE '/(gotgt|peers)$$')
+	$(GO) test -race -timeout 20m $$($(GO) list ./... | grep -vE '/(gotgt|peers|peers/bench)$$')
 
 peers: ## install the real peers that tests use, where this is Debian and you are root; else say what is missing
 	@missing=(); for peer in $(PEERS); do \
 	  PATH="$$PATH:/usr/sbin:/sbin" command -v "$${peer%%:*}" >/dev/null || missing+=("$${peer##*:}"); done; \
 	ls /usr/lib/*/qemu/block-iscsi.so >/dev/null 2>&1 || missing+=(qemu-block-extra); \
+	[[ -e /usr/include/iscsi/iscsi.h ]] || missing+=(libiscsi-dev); \
 	if ((!$${#missing[@]})); then exit 0; fi; \
 	if [[ $$(id -u) -eq 0 ]] && command -v apt-get >/dev/null; then \
 	  echo "== installing $${missing[*]}"; \
@@ -48,8 +49,9 @@ peers: ## install the real peers that tests use, where this is Debian and you ar
 	  echo "   On Debian: sudo apt-get install --no-install-recommends $${missing[*]}"; \
 	fi
 
-bench: ## run the benchmarks
+bench: peers ## run the benchmarks, and measure the initiator beside libiscsi on tgt and on a simulated array
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+	$(GO) run ./scenarios/peers/bench
 
 mutants: ## prove every check: it passes the sound peer and fails the peer with its row's defect
 	$(GO) run ./cmd/iscsispec mutants
