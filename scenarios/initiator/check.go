@@ -32,6 +32,7 @@ func Checks() []Check {
 	return slices.Concat(
 		loginChecks(),
 		asyncChecks(),
+		dataOutChecks(),
 	)
 }
 
