@@ -9,8 +9,8 @@ import (
 	"github.com/iscsispec/iscsispec/scsi"
 )
 
-// settled is how long a check watches for data that must not come.
-const settled = 2 * time.Second
+// quietTime is how long a check watches for data that must not come.
+const quietTime = 2 * time.Second
 
 // dataOutChecks are those of the group data-out that look at the data of a write.
 func dataOutChecks() []Check {
@@ -94,7 +94,7 @@ func noneBeforeR2T(t *T) {
 		if p := w.PDU; len(p.Data) > 0 || !p.Write || !p.Final {
 			t.Fail(p, "a command with W=1, F=1 and no data")
 		}
-		if s := c.unasked(w.Task, settled); len(s.PDUs) > 0 {
+		if s := c.unasked(w.Task, quietTime); len(s.PDUs) > 0 {
 			t.Fail(fmt.Sprintf("%d Data-Out PDUs before the R2T", len(s.PDUs)), "none")
 		}
 		t.completes(c, w)
@@ -214,7 +214,7 @@ func finalOfSolicited(t *T) {
 	w := t.writes(c, Write{Blocks: 128})
 	_, s := c.ask(w, 0, 65536)
 	t.Check(len(s.Data) == 65536, fmt.Sprintf("F=1 after %d bytes", len(s.Data)), "F=1 in the last Data-Out of 65536 bytes")
-	if more := c.unasked(w.Task, settled); len(more.PDUs) > 0 {
+	if more := c.unasked(w.Task, quietTime); len(more.PDUs) > 0 {
 		t.Fail(fmt.Sprintf("%d Data-Out PDUs behind the F bit", len(more.PDUs)), "none")
 	}
 	t.completes(c, w)
@@ -264,7 +264,7 @@ func earlyStatus(t *T) {
 			t.Fail(fmt.Sprintf("a write that ended with %v", r), "CHECK CONDITION 03/0C/00")
 		}
 	}
-	if s := c.unasked(w.Task, settled); len(s.PDUs) > 0 {
+	if s := c.unasked(w.Task, quietTime); len(s.PDUs) > 0 {
 		t.Fail(fmt.Sprintf("%d Data-Out PDUs after the status", len(s.PDUs)), "none for a new sequence")
 	}
 	t.RIgnore(c)
@@ -303,7 +303,7 @@ func zeroLengthWrite(t *T) {
 	if r := op.Wait(); !r.Good() {
 		t.Fail(fmt.Sprintf("a write of no blocks that ended with %v", r), "success")
 	}
-	if s := c.unasked(task, settled); len(s.PDUs) > 0 {
+	if s := c.unasked(task, quietTime); len(s.PDUs) > 0 {
 		t.Fail(fmt.Sprintf("%d Data-Out PDUs", len(s.PDUs)), "none")
 	}
 }
