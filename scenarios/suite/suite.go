@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/iscsispec/iscsispec/scenarios"
+	"github.com/iscsispec/iscsispec/scenarios/initiator"
 	"github.com/iscsispec/iscsispec/scenarios/sessions"
 	"github.com/iscsispec/iscsispec/scenarios/target"
 )
@@ -15,4 +16,6 @@ var Registry = sync.OnceValues(func() (*scenarios.Registry, error) {
 })
 
 // Embedded returns the suites over their embedded peers, in the order in which the command line names them.
-func Embedded() []scenarios.Suite { return []scenarios.Suite{sessions.Suite(), target.Suite()} }
+func Embedded() []scenarios.Suite {
+	return []scenarios.Suite{sessions.Suite(), initiator.Suite(), target.Suite()}
+}
