@@ -33,6 +33,7 @@ func Checks() []Check {
 		loginChecks(),
 		asyncChecks(),
 		dataOutChecks(),
+		r2tChecks(),
 	)
 }
 
