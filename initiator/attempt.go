@@ -79,6 +79,8 @@ func (s *managedSession) loginConfig(a *attempt) LoginConfig {
 	cfg.challenges = &s.m.challenges
 	if s.logins > 0 {
 		cfg.Previous = &s.first
+	} else if s.m.dev.Login.ReuseTSIH {
+		cfg.Previous = s.m.predecessor(s.spec.Target)
 	}
 	if a.elsewhere && s.m.dev.Manager.FailoverNewISID {
 		cfg.ISID = s.m.makeISID(s.place.port, qualifierElsewhere)

@@ -57,7 +57,8 @@ type CHAP struct {
 
 // LoginConfig says how to log in. The zero value of a field means its default; Login keeps a copy and changes nothing.
 type LoginConfig struct {
-	// InitiatorName and TargetName are iSCSI names; a discovery session may leave TargetName empty.
+	// InitiatorName and TargetName are iSCSI names; a discovery session may leave TargetName empty. Capitals in the InitiatorName are
+	// folded (iscsi.NormalName); the TargetName has to be given as the target announces it.
 	InitiatorName, TargetName string
 	// InitiatorAlias is declared when not empty.
 	InitiatorAlias string
@@ -119,6 +120,9 @@ func (cfg LoginConfig) withDefaults() LoginConfig {
 	orDefault(&cfg.PingTimeout, DefaultPingTimeout)
 	orDefault(&cfg.LogoutTimeout, DefaultLogoutTimeout)
 	orDefault(&cfg.AnswerTimeout, DefaultAnswerTimeout)
+	if cfg.Deviations == nil || !cfg.Deviations.Login.RawName {
+		cfg.InitiatorName = iscsi.NormalName(cfg.InitiatorName)
+	}
 	if cfg.Rand == nil {
 		cfg.Rand = rand.Reader
 	}

@@ -169,7 +169,7 @@ func (a *loginAttempt) read(nc net.Conn, r *pdu.Reader) (*pdu.LoginResponse, err
 	}
 	p.Data = f.Data
 	if a.dev.Login.CutLongResponse {
-		p.Data = p.Data[:min(len(p.Data), loginTextLimit)]
+		p.Data = cutText(p.Data)
 	}
 	return p, nil
 }

@@ -1,8 +1,10 @@
 package initiator
 
 import (
+	"bytes"
 	"io"
 	"net"
+	"slices"
 	"syscall"
 	"time"
 
@@ -155,6 +157,26 @@ func (cfg LoginConfig) withFaults(dev *Deviations) LoginConfig {
 		cfg.CHAP = &CHAP{AllowShortSecret: true}
 	}
 	return cfg
+}
+
+// predecessor describes the latest session to a target that is over; nil if there was none.
+func (m *Manager) predecessor(target string) *SessionInfo {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range slices.Backward(m.retired) {
+		if r.spec.Target == target {
+			return &r.info
+		}
+	}
+	return nil
+}
+
+// cutText keeps the whole pairs within the first bytes of a text.
+func cutText(data []byte) []byte {
+	if len(data) <= loginTextLimit {
+		return data
+	}
+	return data[:bytes.LastIndexByte(data[:loginTextLimit], 0)+1]
 }
 
 // pester sends on the connection of a login what a deviating initiator sends by the clock. The caller stops it.

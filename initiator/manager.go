@@ -71,10 +71,15 @@ type Manager struct {
 type retired struct {
 	id   SessionID
 	spec LoginSpec
+	// info serves a deviation of later logins to the target.
+	info SessionInfo
 }
 
 // NewManager returns a Manager without sessions. It errors if the configuration is not usable.
 func NewManager(cfg ManagerConfig) (*Manager, error) {
+	if !cfg.Deviations.orSound().Login.RawName {
+		cfg.InitiatorName = iscsi.NormalName(cfg.InitiatorName)
+	}
 	if err := iscsi.ValidName(cfg.InitiatorName); err != nil && !cfg.Deviations.orSound().Login.RawName {
 		return nil, fmt.Errorf("initiator name: %w", err)
 	}
@@ -249,7 +254,7 @@ func (m *Manager) forget(s *managedSession) {
 	if s.logins == 0 {
 		return
 	}
-	m.retired = append(m.retired, retired{id: s.listedID, spec: s.spec})
+	m.retired = append(m.retired, retired{id: s.listedID, spec: s.spec, info: s.info})
 	if len(m.retired) > retiredMax {
 		m.retired = slices.Delete(m.retired, 0, 1)
 	}

@@ -150,7 +150,7 @@ type Port struct {
 
 // ManagerConfig is what a Manager starts with.
 type ManagerConfig struct {
-	// InitiatorName is the iSCSI name of this initiator (RFC 7143, Section 4.2.7).
+	// InitiatorName is the iSCSI name of this initiator (RFC 7143, Section 4.2.7). Capitals are folded (iscsi.NormalName).
 	InitiatorName string
 	// Ports are the initiator ports, at least one; the first is the default.
 	Ports []Port

@@ -39,6 +39,20 @@ func ValidName(name string) error {
 	return &NameError{Name: name, Reason: reason, Clause: clause}
 }
 
+// NormalName folds the capitals of a name that a user typed, as the iSCSI string profile does before a name is used on the wire (RFC 7143,
+// Section 4.2.7.2). The hexadecimal digits of eui and naa names stay as they are. The result may still be no valid name.
+func NormalName(name string) string {
+	kind, rest, found := strings.Cut(name, ".")
+	kind = strings.ToLower(kind)
+	switch {
+	case !found:
+		return kind
+	case kind == "eui" || kind == "naa":
+		return kind + "." + rest
+	}
+	return kind + "." + strings.ToLower(rest)
+}
+
 func nameFault(name string) (clause, reason string) {
 	switch {
 	case name == "":

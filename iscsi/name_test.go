@@ -56,3 +56,14 @@ func FuzzValidName(f *testing.F) {
 		}
 	})
 }
+
+func TestNormalName(t *testing.T) {
+	for name, want := range map[string]string{
+		"IQN.2026-01.ORG.Example:Host": "iqn.2026-01.org.example:host", "iqn.2026-01.org.example:h\u00c4": "iqn.2026-01.org.example:h\u00e4",
+		"Eui.02004567A425678D": "eui.02004567A425678D", "naa.52004567BA64678D": "naa.52004567BA64678D", "HOST": "host", "": "",
+	} {
+		if got := iscsi.NormalName(name); got != want {
+			t.Errorf("%q: %q, want %q", name, got, want)
+		}
+	}
+}

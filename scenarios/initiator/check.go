@@ -31,6 +31,7 @@ type Check struct {
 func Checks() []Check {
 	return slices.Concat(
 		loginChecks(),
+		loginRequestChecks(),
 		asyncChecks(),
 		dataOutChecks(),
 		r2tChecks(),
