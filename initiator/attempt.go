@@ -38,7 +38,7 @@ func (s *managedSession) nextAttempt() (at time.Time, ok bool) {
 
 // attemptTime asks the schedule with the interval of the moment.
 func (s *managedSession) attemptTime() time.Time {
-	s.schedule.interval, s.schedule.jitter = s.cfg.interval(), s.cfg.ReconnectJitter
+	s.schedule.interval, s.schedule.jitter, s.schedule.most = s.cfg.interval(), s.cfg.ReconnectJitter, s.cfg.ReconnectMax
 	return s.faulty.attemptTime(&s.schedule, s.m.dev)
 }
 
@@ -68,12 +68,14 @@ func (s *managedSession) runAttempt(ctx context.Context, a *attempt, cfg LoginCo
 // loginConfig is what one attempt logs in with. Every login is a leading login: the session is begun anew, under the
 // same ISID, so that the target takes it for a reinstatement of the old one (RFC 7143, Section 6.3.5).
 func (s *managedSession) loginConfig(a *attempt) LoginConfig {
-	cfg := s.settings.loginConfig()
+	kind := NormalSession
+	if s.kind == Discovery {
+		kind = DiscoverySession
+	}
+	cfg := s.settings.loginConfig(kind)
 	cfg.InitiatorName, cfg.TargetName = s.m.name, s.spec.Target
 	cfg.ISID, cfg.Portal, cfg.boot = s.place.isid, a.portal, s.kind == Boot
-	if s.kind == Discovery {
-		cfg.Type = DiscoverySession
-	}
+	cfg.relogin = s.logins > 0
 	cfg.OnAsync = func(event AsyncEvent) { s.inbox.post(func() { s.asyncArrived(event) }) }
 	cfg.Log, cfg.Deviations, cfg.Rand = s.m.log, s.m.dev, s.challenges()
 	cfg.challenges = &s.m.challenges
@@ -146,6 +148,7 @@ func (s *managedSession) attemptFailed(a *attempt, err error) {
 		s.finish(err, "login failed")
 		return
 	}
+	s.refusedForGood(err)
 	if n := s.m.dev.Devices.RemoveAfterAttempts; n > 0 && s.schedule.attempts >= n {
 		s.removeDue(now)
 	}

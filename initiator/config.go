@@ -84,6 +84,9 @@ type LoginConfig struct {
 	// proposes nothing may end the security stage only where there are no credentials.
 	AwaitAuthMethod bool
 
+	// Manners, when not nil, are what else is done in another way than this initiator's own. Login does not change them.
+	Manners *LoginManners
+
 	// LoginTimeout bounds dialling and logging in at one portal; each portal of a redirect has it anew.
 	LoginTimeout time.Duration
 	// PingInterval is the idle time after which the target is pinged, PingTimeout how long it may then stay silent before the
@@ -109,6 +112,10 @@ type LoginConfig struct {
 	joins *joining
 	// boot says that the Manager logs in for a boot session, which the wire does not show.
 	boot bool
+	// relogin says that the Manager re-establishes a session.
+	relogin bool
+	// taskTag and cmdSN number the login.
+	taskTag, cmdSN uint32
 	// challenges are those of the logins that the Manager has under way; nil outside of a Manager.
 	challenges *challengeBook
 }
@@ -129,6 +136,13 @@ func (cfg LoginConfig) withDefaults() LoginConfig {
 	if cfg.Offers == nil {
 		cfg.Offers = DefaultOffers(cfg.Type)
 	}
+	if m := cfg.Manners.orOwn(); m.SkipSecurityStage && cfg.CHAP == nil {
+		cfg.SkipSecurityStage = true
+	}
+	if cfg.CID == 0 {
+		cfg.CID = cfg.Manners.orOwn().CID
+	}
+	cfg.number()
 	return cfg
 }
 
@@ -146,7 +160,7 @@ func (cfg *LoginConfig) check(dev *Deviations) error {
 	case cfg.Type == NormalSession && cfg.TargetName == "":
 		return errors.New("login: a normal session needs a target name")
 	}
-	if err := cfg.checkCHAP(dev); err != nil {
+	if err := errors.Join(cfg.checkCHAP(dev), cfg.Manners.orOwn().check()); err != nil {
 		return err
 	}
 	if err := cfg.checkOffers(); err != nil {

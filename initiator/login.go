@@ -14,15 +14,36 @@ import (
 // Login dials cfg.Portal, logs in, follows redirects, and returns the session in full feature phase.
 //
 // Redirects are followed within the call, at most 32 in a row, with at most 32 further addresses tried; at each portal the whole login is done anew, with all of
-// LoginTimeout. A failure is a *LoginError, or a *RedirectError around one if a redirect led to it. The end of ctx ends the login with the context's cause.
+// LoginTimeout. It is one attempt unless LoginManners.Attempts asks for more. A failure is a *LoginError, or a *RedirectError around one if a redirect led to it. The end of ctx ends the login with the context's cause.
 func Login(ctx context.Context, d Dialer, cfg LoginConfig) (*Session, error) {
 	dev := cfg.Deviations.orSound()
 	cfg = cfg.withDefaults().withFaults(dev)
 	if err := cfg.check(dev); err != nil {
 		return nil, &LoginError{Portal: cfg.Portal, Stage: StageConfigure, Err: err}
 	}
-	a := &loginAttempt{cfg: cfg, dev: dev, dialer: d}
-	return a.run(ctx)
+	for n := 1; ; n++ {
+		began := time.Now()
+		if err := cfg.draw(); err != nil {
+			return nil, &LoginError{Portal: cfg.Portal, Stage: StageConfigure, Err: err}
+		}
+		a := &loginAttempt{cfg: cfg, dev: dev, dialer: d}
+		s, err := a.run(ctx)
+		if err == nil || n >= cfg.attempts() || !worthAnother(err) || !pauseUntil(ctx, began.Add(cfg.Manners.orOwn().RetryInterval)) {
+			return s, err
+		}
+	}
+}
+
+// pauseUntil waits for an instant, and reports whether it came before the end of ctx.
+func pauseUntil(ctx context.Context, at time.Time) bool {
+	timer := time.NewTimer(time.Until(at))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // loginAttempt is one call of Login: the logins at all the portals that redirects lead to.

@@ -15,9 +15,9 @@ const (
 	loginRoundLimit = 128
 	// loginTextLimit is the longest data segment of a Login Request in bytes: the target has not said yet that it takes more.
 	loginTextLimit = 8192
-	// loginTag is the task tag of the login, which is over before any other task begins.
+	// loginTag is the task tag of the login, which is over before any other task begins, unless LoginManners has another one.
 	loginTag = 0xfffe
-	// firstCmdSN is the CmdSN of the login and of the first command after it.
+	// firstCmdSN is the CmdSN of the login and of the first command after it, unless LoginManners has another one.
 	firstCmdSN = 1
 )
 
@@ -51,7 +51,7 @@ type loginExchange struct {
 // newLoginExchange prepares a login that hops redirects have led to. After redirects nothing of an earlier portal is left: the
 // whole login is begun anew.
 func newLoginExchange(cfg *LoginConfig, dev *Deviations, hops int) *loginExchange {
-	x := &loginExchange{cfg: cfg, dev: dev, hops: hops, stage: pdu.StageSecurity, cmdSN: firstCmdSN}
+	x := &loginExchange{cfg: cfg, dev: dev, hops: hops, stage: pdu.StageSecurity, cmdSN: cfg.cmdSN}
 	wants := cfg.wants(dev)
 	if j := cfg.joins; j != nil {
 		wants, x.cmdSN, x.expStatSN = j.wants(wants), j.cmdSN, j.expStatSN
@@ -136,7 +136,7 @@ func (x *loginExchange) request() *pdu.LoginRequest {
 	part = x.missend(part)
 	p := &x.asked
 	*p = pdu.LoginRequest{
-		Continue: len(x.parts) > 0, CSG: x.stage, ISID: x.cfg.ISID, TSIH: x.cfg.TSIH, ITT: loginTag, CID: x.cfg.CID,
+		Continue: len(x.parts) > 0, CSG: x.stage, ISID: x.cfg.ISID, TSIH: x.cfg.TSIH, ITT: x.cfg.taskTag, CID: x.cfg.CID,
 		CmdSN: x.cmdSN, ExpStatSN: x.expStatSN, Data: part,
 	}
 	if !p.Continue && x.ready() {
@@ -195,6 +195,9 @@ func (x *loginExchange) next(p *pdu.LoginResponse) (*pdu.LoginRequest, error) {
 	}
 	if p.Transit && x.dev.Auth.TrustStage {
 		x.authenticated = true
+	}
+	if err := x.untagged(pairs); err != nil {
+		return nil, err
 	}
 	reply, err := x.take(pairs)
 	if err != nil {

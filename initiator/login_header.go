@@ -10,8 +10,8 @@ import (
 // a fielded target sends zeros, and the connection says already whose login it is.
 func (x *loginExchange) checkHeader(p *pdu.LoginResponse) error {
 	switch {
-	case p.ITT != loginTag && !x.dev.Login.AnyTaskTag:
-		return x.fault(fmt.Sprintf("Initiator Task Tag %#x", loginTag), fmt.Sprintf("%#x", p.ITT), "RFC 7143, Section 11.2.1.8")
+	case p.ITT != x.cfg.taskTag && !x.dev.Login.AnyTaskTag:
+		return x.fault(fmt.Sprintf("Initiator Task Tag %#x", x.cfg.taskTag), fmt.Sprintf("%#x", p.ITT), "RFC 7143, Section 11.2.1.8")
 	case p.VersionActive != x.asked.VersionMax && !x.dev.Login.IgnoreVersion:
 		return x.fault("active version 0", fmt.Sprint(p.VersionActive), "RFC 7143, Section 11.13.2")
 	case x.rounds > 1 && p.StatSN != x.expStatSN && x.dev.Login.FreezeStatSN:

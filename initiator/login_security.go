@@ -25,6 +25,9 @@ func (x *loginExchange) authenticate(keys text.Pairs) (text.Pairs, error) {
 	switch {
 	case !answered && len(keys) == 0:
 		return nil, nil // It may still come, unless the target leaves the stage.
+	case method == "None" && len(keys) == 0 && x.cfg.mayDoWithout():
+		x.authenticated = true // There is nothing to prove.
+		return nil, nil
 	case method != "CHAP":
 		return nil, x.unproved("AuthMethod=" + method)
 	case x.chap == nil:

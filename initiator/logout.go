@@ -28,6 +28,12 @@ func (s *Session) Logout(ctx context.Context) error {
 		return err
 	}
 	s.byUser = true
+	if s.info.Type == DiscoverySession && s.cfg.Manners.orOwn().DropsDiscovery {
+		s.mu.Unlock()
+		c.fail(ErrLoggedOut)
+		<-s.ended
+		return nil
+	}
 	x, err := c.leave(fmt.Errorf("logout %w", ErrTimeout))
 	for r := s.waiting.first; r != nil && !s.dev.Logout.CommandsAfterLogout; r = s.waiting.first {
 		s.waiting.remove(r)

@@ -53,6 +53,7 @@ func (cfg *LoginConfig) wants(dev *Deviations) []text.Want {
 	} else {
 		wants = append(wants, text.Want{Key: text.KeyAuthMethod, Offer: cfg.authMethods()})
 	}
+	cfg.Manners.orOwn().arrange(wants)
 	for _, o := range cfg.operational() {
 		if cfg.Type == DiscoverySession && !discoveryOffers(o.Key) {
 			continue
@@ -73,14 +74,6 @@ func discoveryOffers(name string) bool {
 // target may reject the offer or pass over it (RFC 7143, Section 7.10).
 func demandsDigest(o Offer) bool {
 	return (o.Key == text.KeyHeaderDigest || o.Key == text.KeyDataDigest) && o.Value == "CRC32C"
-}
-
-// authMethods is the offer of AuthMethod. Credentials are a policy: where there are some, nothing else is offered.
-func (cfg *LoginConfig) authMethods() string {
-	if cfg.CHAP != nil {
-		return "CHAP"
-	}
-	return "None"
 }
 
 // operational returns the offers with the preference lists of the digests put in their places.

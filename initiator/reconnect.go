@@ -28,6 +28,8 @@ type reconnectSchedule struct {
 	// jitter is the largest share by which one gap may differ from interval, 0 to
 	// maxReconnectJitter; 0, the default, means a strict cadence.
 	jitter float64
+	// most, when above interval, bounds the growth of the gap: by one interval with each attempt of the outage. Otherwise it does not grow.
+	most time.Duration
 	// key seeds the jitter; it is a function of the run's seed and the session's
 	// name, never of the order of calls.
 	key uint64
@@ -76,9 +78,10 @@ func (s *reconnectSchedule) next() time.Time {
 // gap is the interval with this attempt's jitter. Jitter comes in pairs of opposite
 // sign, so that the mean stays on the interval and the cadence does not drift.
 func (s *reconnectSchedule) gap() time.Duration {
+	interval := s.grown()
 	jitter := min(max(s.jitter, 0), maxReconnectJitter)
 	if jitter == 0 {
-		return s.interval
+		return interval
 	}
 	var pair [16]byte
 	binary.LittleEndian.PutUint64(pair[:8], s.key)
@@ -89,7 +92,15 @@ func (s *reconnectSchedule) gap() time.Duration {
 	if s.attempts%2 == 1 {
 		draw = -draw
 	}
-	return s.interval + time.Duration(jitter*draw*float64(s.interval))
+	return interval + time.Duration(jitter*draw*float64(interval))
+}
+
+// grown is the interval as the attempts of the outage have let it grow.
+func (s *reconnectSchedule) grown() time.Duration {
+	if s.most <= s.interval || s.attempts < 2 {
+		return s.interval
+	}
+	return min(s.interval*time.Duration(min(s.attempts, 1000)), s.most)
 }
 
 // drift is what the defect JitterDrifts adds to the next gap: as much as all gaps of the outage so far could have been jittered.

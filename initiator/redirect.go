@@ -48,13 +48,21 @@ func (a *loginAttempt) run(ctx context.Context) (*Session, error) {
 			return nil, a.redirectFailure(last, from, err)
 		}
 		last, from = m, at
-		if len(a.redirects) >= redirectLimit && !a.dev.Redirect.NoLimit {
+		if len(a.redirects) >= a.limit() && !a.dev.Redirect.NoLimit {
 			return nil, a.redirectFailure(last, from, ErrRedirectLimit)
 		}
 		if candidates, err = a.targets(m, from); err != nil {
 			return nil, a.redirectFailure(last, from, err)
 		}
 	}
+}
+
+// limit is how many redirects in a row are followed.
+func (a *loginAttempt) limit() int {
+	if n := a.cfg.Manners.orOwn().RedirectLimit; n > 0 {
+		return n
+	}
+	return redirectLimit
 }
 
 // any tries portals in order until one lets the login in, redirects it, or refuses it for good. It returns the portal that the outcome
@@ -128,6 +136,9 @@ func (a *loginAttempt) target(value string, from iscsi.Address) (iscsi.Address, 
 	t, err := iscsi.ParseTargetAddress(value)
 	if err != nil {
 		return iscsi.Address{}, err
+	}
+	if t.HasTag && a.cfg.Manners.orOwn().RefusesTag {
+		return iscsi.Address{}, &iscsi.AddressError{Text: value, Reason: "expected no portal group tag in a redirect"}
 	}
 	if reason := unroutable(t.Host); reason != "" {
 		return iscsi.Address{}, &iscsi.AddressError{Text: value, Reason: reason}

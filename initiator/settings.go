@@ -18,10 +18,14 @@ type LoginSettings struct {
 	CHAP *CHAP
 	// HeaderDigest and DataDigest are preference lists of CRC32C and None.
 	HeaderDigest, DataDigest []string
-	// Offers are the operational keys in the order in which they are sent.
+	// Offers are the operational keys of normal sessions in the order in which they are sent.
 	Offers []Offer
 	// SkipSecurityStage begins logins in the operational stage.
 	SkipSecurityStage bool
+	// DiscoveryOffers are the operational keys of discovery sessions, which Offers are not for.
+	DiscoveryOffers []Offer
+	// Manners are what else logins do in another way; nil leaves this initiator's own.
+	Manners *LoginManners
 	// FreshISID draws a new ISID for every login of a session, re-logins included, as some initiators do. The target then never takes a re-login for a
 	// reinstatement, and keeps the old session until it notices the end of its connection by itself.
 	FreshISID bool
@@ -56,6 +60,12 @@ func (s LoginSettings) over(below LoginSettings) LoginSettings {
 	}
 	s.SkipSecurityStage = s.SkipSecurityStage || below.SkipSecurityStage
 	s.FreshISID = s.FreshISID || below.FreshISID
+	if s.DiscoveryOffers == nil {
+		s.DiscoveryOffers = below.DiscoveryOffers
+	}
+	if s.Manners == nil {
+		s.Manners = below.Manners
+	}
 	s.AwaitAuthMethod = s.AwaitAuthMethod || below.AwaitAuthMethod
 	for _, field := range []struct{ own, below *time.Duration }{
 		{&s.LoginTimeout, &below.LoginTimeout},
@@ -71,9 +81,13 @@ func (s LoginSettings) over(below LoginSettings) LoginSettings {
 	return s
 }
 
-// loginConfig turns the settings into what one login takes.
-func (s LoginSettings) loginConfig() LoginConfig {
+// loginConfig turns the settings into what one login to a session of that type takes.
+func (s LoginSettings) loginConfig(t SessionType) LoginConfig {
+	if t == DiscoverySession {
+		s.Offers = s.DiscoveryOffers
+	}
 	return LoginConfig{
+		Type: t, Manners: s.Manners,
 		InitiatorAlias: s.InitiatorAlias, CHAP: s.CHAP, HeaderDigest: s.HeaderDigest, DataDigest: s.DataDigest,
 		Offers: s.Offers, SkipSecurityStage: s.SkipSecurityStage, AwaitAuthMethod: s.AwaitAuthMethod, LoginTimeout: s.LoginTimeout,
 		PingInterval: s.PingInterval, PingTimeout: s.PingTimeout, LogoutTimeout: s.LogoutTimeout, AnswerTimeout: s.AnswerTimeout,
@@ -88,6 +102,12 @@ type Settings struct {
 	ReconnectInterval time.Duration
 	// ReconnectJitter is the largest share by which one gap may differ from the interval, 0 to 0.2. The default is 0.
 	ReconnectJitter float64
+	// ReconnectMax, when above ReconnectInterval, makes the time between attempts grow by one interval with each that fails, up to this.
+	// The default is a steady cadence.
+	ReconnectMax time.Duration
+	// PermanentLoss takes a re-login that the target refuses with a status of class 2, and a command that ends with LOGICAL UNIT NOT SUPPORTED
+	// (5/25/00), for the end of the devices: they leave at once. Attempts go on all the same. The default is to keep them for the latency.
+	PermanentLoss bool
 	// PortalFailover lets the attempts of a lost session go to each portal of its portal group in turn, as discovery told them: the
 	// configured one first, and again after the last. The default is the configured portal alone.
 	PortalFailover bool
@@ -121,6 +141,8 @@ func (s Settings) check() error {
 		return &SettingError{"ReconnectInterval", s.ReconnectInterval.String(), "a duration above 0s, or 0s for the default"}
 	case !(s.ReconnectJitter >= 0 && s.ReconnectJitter <= maxReconnectJitter):
 		return &SettingError{"ReconnectJitter", fmt.Sprint(s.ReconnectJitter), "0 to 0.2"}
+	case s.ReconnectMax < 0:
+		return &SettingError{"ReconnectMax", s.ReconnectMax.String(), "a duration above 0s, or 0s for a steady cadence"}
 	case s.PathPolicy > RoundRobin:
 		return &SettingError{"PathPolicy", s.PathPolicy.String(), "first-path or round-robin"}
 	case s.QueueBound.Entries < 0:
@@ -156,10 +178,12 @@ type ManagerConfig struct {
 	Ports []Port
 	// Defaults is the initial Settings.Login.
 	Defaults LoginSettings
-	// ReconnectInterval, ReconnectJitter, PortalFailover, PathPolicy, RemovalLatency, BootRemovalLatency and QueueBound are the initial
+	// ReconnectInterval, ReconnectJitter, ReconnectMax, PermanentLoss, PortalFailover, PathPolicy, RemovalLatency, BootRemovalLatency and QueueBound are the initial
 	// Settings.
 	ReconnectInterval  time.Duration
 	ReconnectJitter    float64
+	ReconnectMax       time.Duration
+	PermanentLoss      bool
 	PortalFailover     bool
 	PathPolicy         PathPolicy
 	RemovalLatency     Latency
@@ -180,7 +204,8 @@ type ManagerConfig struct {
 // settings returns the initial Settings.
 func (c ManagerConfig) settings() Settings {
 	return Settings{
-		ReconnectInterval: c.ReconnectInterval, ReconnectJitter: c.ReconnectJitter, PortalFailover: c.PortalFailover,
+		ReconnectInterval: c.ReconnectInterval, ReconnectJitter: c.ReconnectJitter, ReconnectMax: c.ReconnectMax,
+		PermanentLoss: c.PermanentLoss, PortalFailover: c.PortalFailover,
 		PathPolicy: c.PathPolicy, RemovalLatency: c.RemovalLatency,
 		BootRemovalLatency: c.BootRemovalLatency, QueueBound: c.QueueBound, Login: c.Defaults,
 	}

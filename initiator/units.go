@@ -155,6 +155,7 @@ func (s *managedSession) observe(r *Request) {
 	case scsi.StatusCheckCondition:
 		if sense, err := scsi.ParseSense(r.Sense); err == nil {
 			s.attention(sense)
+			s.unsupported(r.LUN, sense)
 		}
 	}
 }
