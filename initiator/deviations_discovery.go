@@ -43,8 +43,15 @@ type DiscoveryDeviations struct {
 	InLogin bool
 	// VendorKey sends a private key in the login of a discovery session.
 	VendorKey bool
+	// IgnorePings leaves pings of the target in a discovery session unanswered.
+	IgnorePings bool
 	// RecoveryLevel offers and answers ErrorRecoveryLevel=2 in the login of a discovery session.
 	RecoveryLevel bool
+}
+
+// ignoresPings is the defect IgnorePings.
+func (c *connection) ignoresPings() bool {
+	return c.s.dev.Discovery.IgnorePings && c.s.info.Type == DiscoverySession
 }
 
 // misreadAddress makes the faults of reading one address.
@@ -97,6 +104,7 @@ func discoveryRows() []RowDeviation {
 		{"discovery.parse.malformed", func(d *Deviations) { d.Discovery.StopAtMalformed = true }},
 		{"discovery.parse.default-port", func(d *Deviations) { d.Discovery.TagAsPort = true }},
 		{"discovery.large", func(d *Deviations) { d.Discovery.CutLong = true }},
+		{"discovery.ends-cleanly", func(d *Deviations) { d.Discovery.IgnorePings = true }},
 		{"discovery.severed", func(d *Deviations) { d.Discovery.PartIsWhole = true }},
 		{"discovery.mrdsl-own-limit", func(d *Deviations) { d.Keys.ReceiveOneLess = true }},
 		{"discovery.erl-zero", func(d *Deviations) { d.Discovery.RecoveryLevel = true }},

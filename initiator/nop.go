@@ -64,7 +64,7 @@ func (c *connection) receiveNOPIn(h *pdu.BHS) error {
 		if c.s.dev.Sequencing.PingAdvancesStatSN {
 			c.expStatSN++
 		}
-		if p.TTT != pdu.ReservedTag && c.phase < phaseLeaving && !(c.s.dev.Sequencing.PingAnswerNeedsWindow && !c.s.window.open()) {
+		if p.TTT != pdu.ReservedTag && c.phase < phaseLeaving && !c.ignoresPings() && !(c.s.dev.Sequencing.PingAnswerNeedsWindow && !c.s.window.open()) {
 			if c.s.dev.Session.ZeroLUNInPingAnswer {
 				p.LUN = 0
 			}

@@ -32,6 +32,9 @@ func Checks() []Check {
 	return slices.Concat(
 		loginChecks(),
 		loginRequestChecks(),
+		discoveryChecks(),
+		discoveryRecordChecks(),
+		textChecks(),
 		asyncChecks(),
 		dataOutChecks(),
 		r2tChecks(),
