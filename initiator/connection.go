@@ -45,6 +45,10 @@ type connection struct {
 	// Owned by the reader.
 	over    completions
 	scratch []byte
+
+	// Of deviating initiators.
+	lastRead []byte // The memory of the read that was issued last; guarded by the session's mutex.
+	deaf     bool   // Nothing that arrives is looked at any more.
 	// askedBefore is the tag of the last R2T, which only a deviating initiator looks at.
 	askedBefore uint32
 }
@@ -84,6 +88,10 @@ func (s *Session) newConnection(nc net.Conn, reader *pdu.Reader, cid uint16, at 
 		receivable--
 	}
 	reader.SetLimits(pdu.Limits{MaxDataSegmentLength: receivable})
+	if s.dev.DataIn.WaitForLongSegments {
+		reader.SetLimits(pdu.Limits{MaxDataSegmentLength: pdu.MaxDataSegmentLength})
+	}
+	reader.Trust(pdu.Digests{Header: s.dev.Digest.TrustHeaders, Data: s.dev.Digest.TrustData})
 	now := time.Now()
 	c := &connection{
 		s: s, nc: nc, cid: cid, at: at, since: now, reader: reader, writer: newWireWriter(nc, d),
@@ -93,6 +101,7 @@ func (s *Session) newConnection(nc net.Conn, reader *pdu.Reader, cid uint16, at 
 	if s.dev.DataOut.any() {
 		c.writer.dev = &s.dev.DataOut
 	}
+	c.writer.digest = s.dev.Digest
 	c.writer.bare, c.firstStatSN = s.dev.Sequencing.NoPadding, expStatSN
 	c.wake.L = &s.mu
 	return c
@@ -142,6 +151,11 @@ func (c *connection) readAll() error {
 // receive works one PDU off. Its data segment, if any, is still to be read; what the handler leaves is skipped. Nothing may be sent for
 // a PDU before all of it has been read: the rest may have to be waited for, and what leaves meanwhile would leave by chance.
 func (c *connection) receive(h *pdu.BHS) error {
+	if c.s.dev.Peer.any() {
+		if done, err := c.departOpcode(h); done {
+			return err
+		}
+	}
 	switch h.Opcode() {
 	case pdu.OpDataIn:
 		return c.receiveDataIn(h)

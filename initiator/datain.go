@@ -9,6 +9,11 @@ func (c *connection) receiveDataIn(h *pdu.BHS) error {
 		return err
 	}
 	n := h.DataSegmentLength()
+	if c.s.dev.DataIn.any() {
+		if done, err := c.departDataIn(h, &p); done || err != nil {
+			return err
+		}
+	}
 	c.s.mu.Lock()
 	fresh, err := c.admitDataIn(&p)
 	t := c.s.tasks.find(p.ITT)

@@ -26,6 +26,10 @@ type Deviations struct {
 	DataOut        DataOutDeviations
 	Sequencing     SequencingDeviations
 	TaskManagement TaskManagementDeviations
+	DataIn         DataInDeviations
+	Status         StatusDeviations
+	Digest         DigestDeviations
+	Peer           PeerDeviations
 
 	// Recovery is about several connections, and recovery above the session's.
 	Recovery RecoveryDeviations

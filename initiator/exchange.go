@@ -24,6 +24,10 @@ type exchange struct {
 	request TaskManagement
 	refITT  uint32
 	before  uint64 // Tasks submitted earlier than this are meant.
+
+	// Of deviating initiators.
+	everyUnit bool       // Tasks of other units are meant too.
+	twice     []*Request // Ended before the answer, and to be ended again by it.
 }
 
 // finish hands the exchange to whoever waits.
@@ -79,7 +83,11 @@ func (c *connection) silenced() error {
 func (c *connection) newExchange(limit time.Duration, cause error) *exchange {
 	x := &exchange{done: make(chan struct{})}
 	if limit > 0 {
-		x.timer = time.AfterFunc(limit, func() { c.fail(cause) })
+		x.timer = time.AfterFunc(limit, func() {
+			if !c.s.dev.TaskManagement.any() || !c.departTimeout(x) {
+				c.fail(cause)
+			}
+		})
 	}
 	return x
 }

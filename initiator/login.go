@@ -145,7 +145,7 @@ func (a *loginAttempt) newReader(nc net.Conn) *pdu.Reader {
 func (a *loginAttempt) converse(ctx context.Context, nc net.Conn, reader *pdu.Reader, x *loginExchange) error {
 	var wire []byte
 	for request := x.first(); request != nil; {
-		wire = pdu.Encode(wire[:0], request, pdu.Digests{})
+		wire = pdu.Encode(wire[:0], request, a.loginDigests())
 		if a.dev.Login.NotImmediate {
 			wire[0] &^= 0x40
 		}

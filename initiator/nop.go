@@ -122,6 +122,10 @@ func (k *keepalive) stop() {
 func (c *connection) tick() {
 	c.s.mu.Lock()
 	again, dead := c.examine(time.Now())
+	if dead && c.s.dev.TaskManagement.AbortsPing {
+		c.abortPing()
+		c.ping.pending, dead = false, false
+	}
 	if again > 0 && c.broken == nil {
 		c.ping.timer.Reset(again)
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
+	"github.com/iscsispec/iscsispec/scsi"
 )
 
 // receiveResponse ends a SCSI task (RFC 7143, Section 11.4).
@@ -42,6 +43,9 @@ func (c *connection) receiveResponse(h *pdu.BHS) error {
 
 // conclude writes the outcome into the request. The mutex is held.
 func (c *connection) conclude(t *task, p *pdu.SCSIResponse, data []byte) error {
+	if c.s.dev.Status.any() && c.departStatus(t, p, &data) {
+		return nil
+	}
 	if p.Response != pdu.ResponseCompleted {
 		c.s.refused(t, &TargetFailureError{Response: p.Response})
 		c.s.settle(t, &c.over)
@@ -51,6 +55,13 @@ func (c *connection) conclude(t *task, p *pdu.SCSIResponse, data []byte) error {
 	counted := t.quit == nil && c.phase < phaseLeaving
 	if counted && p.ExpDataSN != 0 && p.ExpDataSN != t.dataSN {
 		return wrongNumber(pdu.OpSCSIResponse, "ExpDataSN", p.ExpDataSN, t.dataSN, "RFC 7143, Section 11.4.8")
+	}
+	if len(data) == 0 && scsi.Status(p.Status) == scsi.StatusCheckCondition {
+		// Autosense is no option of the target's: without it the header contradicts itself, which is a format error.
+		return &ProtocolError{
+			Opcode: pdu.OpSCSIResponse, Field: "DataSegmentLength", Got: "0 with CHECK CONDITION", Want: "sense data",
+			Clause: "RFC 7143, Sections 7.7 and 11.4.7",
+		}
 	}
 	if err := t.takeSense(data); err != nil {
 		return err

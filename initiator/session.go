@@ -72,6 +72,7 @@ func newSession(cfg LoginConfig, dev *Deviations, d Dialer, info SessionInfo, w 
 		ended: make(chan struct{}), textTurn: make(chan struct{}, 1),
 	}
 	s.late.told.L = &s.mu
+	s.tasks.loose = dev.Status.LowTagBits
 	return s
 }
 

@@ -117,6 +117,9 @@ func (s *Session) issue(t *task, r *Request) {
 func (s *Session) transmit(t *task) {
 	r, immediate, unsolicited := t.req, t.immediate, t.unsolicited
 	t.solicited = immediate + unsolicited
+	if s.dev.DataIn.any() && len(r.Read) > 0 {
+		t.conn.lastRead = r.Read
+	}
 	command := pdu.SCSICommand{
 		Final: unsolicited == 0, Read: len(r.Read) > 0, Write: len(r.Write) > 0, Attr: r.Attr, LUN: r.LUN, ITT: t.itt,
 		ExpectedDataTransferLength: uint32(len(r.Read) + len(r.Write)), CmdSN: t.cmdSN, Data: r.Write[:immediate],

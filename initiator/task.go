@@ -39,15 +39,16 @@ type task struct {
 	immediate   int // Bytes of req.Write that go with the command,
 	unsolicited int // and those that follow it without being asked for.
 
-	received  int    // Data-In bytes that arrived.
-	spans     spans  // Where they lie, if they may come in any order.
-	dataSN    uint32 // Next DataSN or R2TSN expected.
-	solicited int    // Bytes of req.Write that were sent unasked or asked for; where the next R2T begins if sequences come in order.
-	reading   bool   // The reader is filling req.Read right now.
-	outRefs   int    // Entries of the write queue that refer to req.Write.
-	answered  bool   // The outcome is in req.
-	quit      error  // Why the requester gave up before there was an outcome.
-	withheld  bool   // No more data is sent: FastAbort task management covers the task.
+	received  int       // Data-In bytes that arrived.
+	spans     spans     // Where they lie, if they may come in any order.
+	dataSN    uint32    // Next DataSN or R2TSN expected.
+	solicited int       // Bytes of req.Write that were sent unasked or asked for; where the next R2T begins if sequences come in order.
+	reading   bool      // The reader is filling req.Read right now.
+	outRefs   int       // Entries of the write queue that refer to req.Write.
+	answered  bool      // The outcome is in req.
+	quit      error     // Why the requester gave up before there was an outcome.
+	withheld  bool      // No more data is sent: FastAbort task management covers the task.
+	given     *exchange // Of a deviating initiator: what was given up.
 
 	deviating *deviatingWrite // Of a deviating initiator's writes only.
 
@@ -66,6 +67,7 @@ type taskTable struct {
 	slots []*task
 	free  []*task
 	live  int
+	loose bool // Of a deviating initiator: the high half of a tag does not count.
 }
 
 // add takes a free slot, or returns nil when all are in use.
@@ -95,7 +97,7 @@ func (tt *taskTable) find(itt uint32) *task {
 	if slot >= len(tt.slots) {
 		return nil
 	}
-	if t := tt.slots[slot]; t.itt == itt && t.kind != taskFree {
+	if t := tt.slots[slot]; (t.itt == itt || tt.loose) && t.kind != taskFree {
 		return t
 	}
 	return nil

@@ -110,6 +110,9 @@ func (s *Session) sendTaskManagement(tm TaskManagement) (*exchange, error) {
 	default:
 		p.LUN = tm.LUN
 	}
+	if s.dev.TaskManagement.OnLeadingConnection {
+		c = s.lead()
+	}
 	if c == nil {
 		return nil, s.fate()
 	}
@@ -128,6 +131,9 @@ func (s *Session) queueTaskManagement(t *task, tm TaskManagement, p *pdu.TaskMan
 	t.exchange.request.LUN = p.LUN
 	p.ITT = t.itt
 	s.prepare(t, p)
+	if s.dev.TaskManagement.any() {
+		s.departRequest(t, p)
+	}
 	if s.dev.Sequencing.AbortTakesCmdSN {
 		s.window.take()
 	}

@@ -23,6 +23,9 @@ func (c *connection) receiveTaskManagement(h *pdu.BHS) error {
 	}
 	c.note(p.ExpCmdSN, p.MaxCmdSN)
 	t := c.s.tasks.find(p.ITT)
+	if t != nil && c.s.dev.TaskManagement.any() && c.departAnswer(t, &p) {
+		return nil
+	}
 	if t == nil || t.kind != taskManagement {
 		return nil
 	}
@@ -50,6 +53,7 @@ func (c *connection) conclusive(x *exchange, response pdu.TaskResponse) {
 		case x.supersedes(other, response):
 			other.exchange.err = errSuperseded
 			c.over.exchanges = append(c.over.exchanges, other.exchange)
+			other.given = other.exchange
 			other.exchange = nil // The slot stays taken until the answer comes, or the connection ends.
 		case other.withheld && x.covers(other) && other.quit == nil && !other.answered:
 			// The function failed, but data of this task was held back for it: there is no other way out.
@@ -69,7 +73,7 @@ func (x *exchange) covers(t *task) bool {
 	case pdu.FunctionAbortTask:
 		return t.itt == x.refITT
 	case pdu.FunctionAbortTaskSet, pdu.FunctionClearTaskSet, pdu.FunctionLogicalUnitReset:
-		return t.lun == x.request.LUN
+		return t.lun == x.request.LUN || x.everyUnit
 	case pdu.FunctionTargetWarmReset, pdu.FunctionTargetColdReset, pdu.FunctionITNexusReset:
 		return true
 	}

@@ -32,7 +32,10 @@ func moody(n *fakeNetwork, sense scsi.Sense, statuses ...scsi.Status) {
 				e.dataIn(c.ITT, scsi.CapacityOf(64, 65536).Append(nil))
 				continue
 			case scsi.OpInquiry:
-				e.write(&pdu.SCSIResponse{ITT: c.ITT, Status: byte(scsi.StatusCheckCondition)})
+				e.write(&pdu.SCSIResponse{
+					ITT: c.ITT, Status: byte(scsi.StatusCheckCondition),
+					Data: pdu.SenseSegment(scsi.NewSense(scsi.IllegalRequest, scsi.InvalidFieldInCDB).Append(nil)),
+				})
 				continue
 			}
 			if len(statuses) > 0 {
@@ -128,7 +131,10 @@ func TestParameterDataOutliveAMiscount(t *testing.T) {
 					data := scsi.InquiryData{Version: 5, Vendor: "MISCOUNT"}.Append(nil)
 					e.write(&pdu.DataIn{Final: true, StatusPresent: true, ITT: c.ITT, Underflow: true, ResidualCount: uint32(len(data)), Data: data})
 				default:
-					e.write(&pdu.SCSIResponse{ITT: c.ITT, Status: byte(scsi.StatusCheckCondition)})
+					e.write(&pdu.SCSIResponse{
+						ITT: c.ITT, Status: byte(scsi.StatusCheckCondition),
+						Data: pdu.SenseSegment(scsi.NewSense(scsi.IllegalRequest, scsi.InvalidFieldInCDB).Append(nil)),
+					})
 				}
 			}
 		})

@@ -25,6 +25,7 @@ type wireWriter struct {
 	digests pdu.Digests
 	dev     *DataOutDeviations // nil unless something deviates.
 	bare    bool               // A deviating initiator does without padding.
+	digest  DigestDeviations
 
 	flat  []byte // Headers, copied data, pads and digests.
 	mark  int    // Start of what is not in parts yet.
@@ -94,6 +95,9 @@ func (w *wireWriter) pdu(h *pdu.BHS, ahs, data []byte) error {
 	w.flat = append(w.flat, h[:]...)
 	w.flat = append(w.flat, ahs...)
 	if w.digests.Header {
+		if w.digest.AHSExcluded {
+			ahs = nil
+		}
 		w.flat = binary.LittleEndian.AppendUint32(w.flat, pdu.Checksum(h[:], ahs))
 	}
 	if len(data) == 0 {
@@ -112,6 +116,9 @@ func (w *wireWriter) pdu(h *pdu.BHS, ahs, data []byte) error {
 	}
 	w.flat = append(w.flat, pad...)
 	if w.digests.Data {
+		if w.digest.PadExcluded {
+			pad = nil
+		}
 		w.flat = binary.LittleEndian.AppendUint32(w.flat, pdu.Checksum(data, pad))
 	}
 	return nil

@@ -112,6 +112,7 @@ func (b *Base) wants() []text.Want {
 		boolean(text.KeyDataPDUInOrder, p.DataPDUInOrder), boolean(text.KeyDataSequenceInOrder, p.DataSequenceInOrder),
 		number(text.KeyMaxOutstandingR2T, p.MaxOutstandingR2T), number(text.KeyMaxBurstLength, p.MaxBurstLength),
 		number(text.KeyFirstBurstLength, p.FirstBurstLength),
+		number(text.KeyISCSIProtocolLevel, p.ProtocolLevel), {Key: text.KeyTaskReporting, Limit: p.TaskReporting},
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	ini "github.com/iscsispec/iscsispec/initiator"
 	"github.com/iscsispec/iscsispec/iscsi"
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
 	"github.com/iscsispec/iscsispec/scsi"
 )
 
@@ -117,7 +118,25 @@ func (o *own) Do(ctx context.Context, op Op, p *Pending) Result {
 	case TargetReset:
 		return Result{Session: id, Err: o.manager.ResetTarget(ctx, id)}
 	}
-	return Result{Err: ErrNoOp}
+	return o.manage(ctx, op)
+}
+
+// manage does the task management that has no operation of its own.
+func (o *own) manage(ctx context.Context, op Op) Result {
+	tm, is := op.(TaskManagement)
+	if !is {
+		return Result{Err: ErrNoOp}
+	}
+	id := o.session()
+	request := ini.TaskManagement{Function: tm.Function, LUN: uint64(scsi.LUNOf(tm.LUN))}
+	if tm.Of != nil {
+		request.Task = tm.Of.submitted()
+	}
+	answer, err := o.manager.ManageTasks(ctx, id, request)
+	if err == nil && answer.Response != pdu.TaskResponseComplete && answer.Response != pdu.TaskResponseSucceeded {
+		err = &ini.TaskManagementError{Response: answer.Response}
+	}
+	return Result{Session: id, Err: err}
 }
 
 func (o *own) portal(letter string) iscsi.Address {
