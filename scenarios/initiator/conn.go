@@ -28,6 +28,8 @@ type Conn struct {
 	Params text.Params
 	// Mute leaves everything that comes to the check: no housekeeping.
 	Mute bool
+	// Pieces, where not nil, writes what is sent in its own way; write takes bytes to the transport.
+	Pieces func(write func([]byte), b []byte)
 	// MutePings leaves pings of the initiator unanswered and out of the check's sight.
 	MutePings bool
 
@@ -243,8 +245,15 @@ func (c *Conn) SendAll(pdus ...pdu.PDU) {
 	c.SendRaw(b)
 }
 
-// SendRaw writes bytes.
-func (c *Conn) SendRaw(b []byte) { _ = c.Write(b, c.t.scaled(ReactionTime)) }
+// SendRaw writes bytes, all at once unless Pieces has it otherwise.
+func (c *Conn) SendRaw(b []byte) {
+	write := func(b []byte) { _ = c.Write(b, c.t.scaled(ReactionTime)) }
+	if c.Pieces != nil {
+		c.Pieces(write, b)
+		return
+	}
+	write(b)
+}
 
 // Tag returns a Target Transfer Tag that the connection has not used.
 func (c *Conn) Tag() uint32 {

@@ -131,3 +131,14 @@ func (c *Conn) exchange(r *pdu.LoginRequest, pairs text.Pairs, change func(p *pd
 	}
 	c.Send(p)
 }
+
+// grant answers a Login Request with the transition that it asks for and nothing else, whatever keys it has.
+func (c *Conn) grant(r *pdu.LoginRequest) {
+	s := &Step{Request: r, conn: c}
+	s.Response = &pdu.LoginResponse{Transit: r.Transit, CSG: r.CSG, NSG: r.NSG, ISID: r.ISID, TSIH: r.TSIH, ITT: r.ITT}
+	if r.Transit && r.NSG == pdu.StageFullFeature {
+		c.Session.TSIH = c.t.Base.TSIH
+		s.Response.TSIH = c.t.Base.TSIH
+	}
+	c.Respond(s)
+}
