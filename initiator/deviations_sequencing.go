@@ -35,8 +35,8 @@ type SequencingDeviations struct {
 	AnyStatSN bool
 	// OldStatSNTaken takes a status in whose StatSN has come before.
 	OldStatSNTaken bool
-	// ByteTaskTag keeps only eight bits of a task's tag.
-	ByteTaskTag bool
+	// CountedTaskTag takes the tags of tasks from a counter of eight bits, in use or not.
+	CountedTaskTag bool
 	// PadCounted counts the padding in the DataSegmentLength of SCSI Commands.
 	PadCounted bool
 	// LengthInBlocks gives the Expected Data Transfer Length in blocks of 512 bytes.

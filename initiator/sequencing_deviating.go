@@ -53,7 +53,7 @@ func (s *Session) departCommand(t *task, command *pdu.SCSICommand) {
 	switch {
 	case dev.FrozenCmdSN && scsi.Opcode(command.CDB[0]) == scsi.OpTestUnitReady:
 		s.window.next--
-	case dev.LengthInBlocks:
+	case dev.LengthInBlocks && movesBlocks(command.CDB[0]):
 		command.ExpectedDataTransferLength /= 512
 	case dev.NoFinalOnWrites && command.Write:
 		command.Final = false
@@ -65,6 +65,25 @@ func (s *Session) departCommand(t *task, command *pdu.SCSICommand) {
 		command.Immediate = true
 		s.window.next--
 	}
+}
+
+// movesBlocks reports whether a command reads or writes blocks.
+func movesBlocks(opcode byte) bool {
+	switch scsi.Opcode(opcode) {
+	case scsi.OpRead10, scsi.OpRead16, scsi.OpWrite10, scsi.OpWrite16:
+		return true
+	}
+	return false
+}
+
+// count gives a task the next number of eight bits.
+func (tt *taskTable) count(t *task) {
+	if tt.counted == nil {
+		tt.counted = map[uint32]*task{}
+	}
+	tt.counter = (tt.counter + 1) & 0xff
+	t.itt = tt.counter
+	tt.counted[t.itt] = t
 }
 
 // deviatingExpStatSN is what a deviating initiator acknowledges. The mutex is held.

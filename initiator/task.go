@@ -68,6 +68,9 @@ type taskTable struct {
 	free  []*task
 	live  int
 	loose bool // Of a deviating initiator: the high half of a tag does not count.
+	// counted and counter are a deviating initiator's, which numbers tasks without looking at what is in use.
+	counted map[uint32]*task
+	counter uint32
 }
 
 // add takes a free slot, or returns nil when all are in use.
@@ -84,8 +87,8 @@ func (tt *taskTable) add(kind taskKind, c *connection) *task {
 		return nil
 	}
 	t.kind, t.conn = kind, c
-	if c != nil && c.s.dev.Sequencing.ByteTaskTag {
-		t.itt &= 0xff
+	if c != nil && c.s.dev.Sequencing.CountedTaskTag {
+		tt.count(t)
 	}
 	tt.live++
 	return t
@@ -93,6 +96,9 @@ func (tt *taskTable) add(kind taskKind, c *connection) *task {
 
 // find returns the live task with this tag, or nil.
 func (tt *taskTable) find(itt uint32) *task {
+	if tt.counted != nil {
+		return tt.counted[itt]
+	}
 	slot := int(itt & 0xffff)
 	if slot >= len(tt.slots) {
 		return nil
@@ -117,6 +123,9 @@ func (tt *taskTable) first(kind taskKind) *task {
 func (tt *taskTable) retire(t *task, sameTag bool) {
 	if t.kind == taskFree {
 		panic("initiator: task retired twice")
+	}
+	if tt.counted[t.itt] == t {
+		delete(tt.counted, t.itt)
 	}
 	next := t.itt
 	if !sameTag {

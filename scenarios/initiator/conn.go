@@ -57,6 +57,8 @@ type Session struct {
 	Window   int
 	// Hold keeps ExpCmdSN where it is, whatever comes.
 	Hold bool
+	// Highest, where not nil, is the MaxCmdSN, whatever comes; Window does not count then.
+	Highest *uint32
 
 	ahead map[uint32]bool // CmdSNs taken beyond ExpCmdSN
 }
@@ -65,7 +67,12 @@ type Session struct {
 const aheadMax = 4096
 
 // MaxCmdSN is the highest CmdSN of the window.
-func (s *Session) MaxCmdSN() uint32 { return s.ExpCmdSN + uint32(s.Window) - 1 }
+func (s *Session) MaxCmdSN() uint32 {
+	if s.Highest != nil {
+		return *s.Highest
+	}
+	return s.ExpCmdSN + uint32(s.Window) - 1
+}
 
 // take counts a CmdSN that came.
 func (s *Session) take(cmdSN uint32) {

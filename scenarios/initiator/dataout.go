@@ -92,7 +92,7 @@ func noneBeforeR2T(t *T) {
 	for _, blocks := range []int{8, 2048} {
 		w := t.writes(c, Write{Blocks: blocks})
 		if p := w.PDU; len(p.Data) > 0 || !p.Write || !p.Final {
-			t.Fail(p, "a command with W=1, F=1 and no data")
+			t.Fail(pdu.FrameOf(p), "a command with W=1, F=1 and no data")
 		}
 		if s := c.unasked(w.Task, quietTime); len(s.PDUs) > 0 {
 			t.Fail(fmt.Sprintf("%d Data-Out PDUs before the R2T", len(s.PDUs)), "none")
@@ -104,7 +104,7 @@ func noneBeforeR2T(t *T) {
 func unsolicitedDataOutOnly(t *T) {
 	look := func(c *Conn, task *Task) {
 		if p := task.PDU; len(p.Data) > 0 || !p.Write {
-			t.Fail(p, "a command with W=1 and no data")
+			t.Fail(pdu.FrameOf(p), "a command with W=1 and no data")
 		}
 		final := task.PDU.Final
 		s := c.unasked(task, time.Second)
@@ -297,7 +297,7 @@ func zeroLengthWrite(t *T) {
 	op := t.Start(RawCDB{CDB: scsi.Write10(8, 0)})
 	task := c.WriteCommand()
 	if p := task.PDU; p.ExpectedDataTransferLength != 0 || !p.Final || len(p.Data) > 0 {
-		t.Fail(p, "an Expected Data Transfer Length of 0, F=1 and no data")
+		t.Fail(pdu.FrameOf(p), "an Expected Data Transfer Length of 0, F=1 and no data")
 	}
 	c.Status(task, scsi.StatusGood)
 	if r := op.Wait(); !r.Good() {

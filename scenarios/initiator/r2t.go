@@ -56,7 +56,7 @@ func singleAnswer(t *T) {
 			_, s := c.ask(w, 0, 2048, func(p *pdu.R2T) { p.TTT = 0xabbaabba })
 			if n := len(s.PDUs); n == 1 {
 				p := s.PDUs[0]
-				t.Check(p.BufferOffset == 0 && len(p.Data) == 2048, p, "offset 0 and 2048 bytes, as in the R2T")
+				t.Check(p.BufferOffset == 0 && len(p.Data) == 2048, pdu.FrameOf(p), "offset 0 and 2048 bytes, as in the R2T")
 				t.Check(segment >= 2048, "a single PDU", fmt.Sprintf("several PDUs of at most %d bytes", segment))
 			}
 			s.continuous(t, 0, 2048)
@@ -245,7 +245,7 @@ func r2tForNothing(t *T) {
 		return
 	}
 	for _, p := range c.unasked(w.Task, 0).PDUs {
-		t.Check(p.TTT == r.TTT && len(p.Data) == 0, p, "no Data-Out, or an empty one")
+		t.Check(p.TTT == r.TTT && len(p.Data) == 0, pdu.FrameOf(p), "no Data-Out, or an empty one")
 	}
 	t.completes(c, w)
 }
@@ -254,7 +254,7 @@ func r2tForNobody(t *T) {
 	quiet := func(c *Conn) {
 		t.Wait(quietTime)
 		if p, is := nextDataOut(c); is {
-			t.Fail(p, "no Data-Out")
+			t.Fail(pdu.FrameOf(p), "no Data-Out")
 		}
 	}
 	alive := func(c *Conn) {
@@ -320,9 +320,9 @@ func foreignLUN(t *T) {
 			}
 			for _, p := range c.unasked(w.Task, 0).PDUs {
 				if t.Own() || p.LUN == r.LUN {
-					t.Fail(p, "the end of the connection, a write that fails, or no data until the right R2T")
+					t.Fail(pdu.FrameOf(p), "the end of the connection, a write that fails, or no data until the right R2T")
 				}
-				t.Warn("The R2T of another LUN was served with that of the command.", p, "no data until the right R2T")
+				t.Warn("The R2T of another LUN was served with that of the command.", pdu.FrameOf(p), "no data until the right R2T")
 			}
 			if w.got == 0 {
 				w.r2tSN = 0
