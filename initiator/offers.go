@@ -55,7 +55,7 @@ func (cfg *LoginConfig) wants(dev *Deviations) []text.Want {
 	}
 	cfg.Manners.orOwn().arrange(wants)
 	for _, o := range cfg.operational() {
-		if cfg.Type == DiscoverySession && !discoveryOffers(o.Key) {
+		if cfg.Type == DiscoverySession && !discoveryOffers(o) {
 			continue
 		}
 		wants = append(wants, text.Want{Key: o.Key, Offer: o.Value, Require: demandsDigest(o)})
@@ -63,11 +63,11 @@ func (cfg *LoginConfig) wants(dev *Deviations) []text.Want {
 	return wants
 }
 
-// discoveryOffers reports whether a key may be offered in a discovery session, where private keys have no place and
+// discoveryOffers reports whether an offer may be made in a discovery session, where private keys have no place and
 // ErrorRecoveryLevel is 0 whatever normal sessions offer (RFC 7143, Sections 13.21 and 13.22).
-func discoveryOffers(name string) bool {
-	key, known := text.Lookup(name)
-	return known && !key.NotInDiscovery && name != text.KeyErrorRecoveryLevel
+func discoveryOffers(o Offer) bool {
+	key, known := text.Lookup(o.Key)
+	return known && !key.NotInDiscovery && (o.Key != text.KeyErrorRecoveryLevel || o.Value == "0")
 }
 
 // demandsDigest reports whether an offer leaves the target no choice but a digest: without it, a login must not succeed, although a

@@ -190,7 +190,8 @@ type ManagerConfig struct {
 	BootRemovalLatency Latency
 	QueueBound         QueueBound
 	// ISID makes the ISID of a port's sessions for a qualifier; nil means random ones (RFC 7143, Section 11.12.5, format
-	// 10b) drawn from the names of initiator and port. It must return different values for different arguments.
+	// 10b) drawn from the names of initiator and port. It must return different values for different ports, and, for one port, for 1024
+	// qualifiers in a row.
 	ISID func(port int, qualifier uint16) iscsi.ISID
 	// Seed feeds the jitter and, unless it is 0, the challenges of mutual CHAP, so that a run can be replayed. Against targets that are
 	// not simulated it has to stay 0: a challenge that can be foretold proves nothing.
