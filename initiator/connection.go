@@ -1,6 +1,7 @@
 package initiator
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net"
 	"strconv"
@@ -41,6 +42,15 @@ type connection struct {
 	heard       time.Time // When the last PDU arrived.
 	ping        keepalive
 	answers     int // To pings of the target's, queued since the writer last took the queue.
+
+	gaps      gaps     // StatSN that did not come.
+	held      []uint32 // StatSN of statuses that are kept back until their data has come.
+	mends     []*task  // Tasks of which something is missing.
+	mendTimer *time.Timer
+	mendArmed bool
+	mendDue   bool // Something has just been noticed to be missing.
+	stuck     stuckCommand
+	epoch     uint32 // Counts the changes of ownLimit.
 
 	// Owned by the reader.
 	over    completions
@@ -123,6 +133,7 @@ func (c *connection) read() {
 	c.fail(err)
 	<-c.written
 	c.ping.stop()
+	c.stopMend()
 	c.over.run()
 	c.s.left(c)
 }
@@ -135,6 +146,10 @@ func (c *connection) readAll() error {
 			return err
 		}
 		err := c.receive(&h)
+		if h.Opcode() != pdu.OpDataIn && c.s.mendable(err) {
+			c.spoiled(&h)
+			err = nil
+		}
 		if err == nil {
 			err = c.reader.Discard()
 		}
@@ -142,10 +157,26 @@ func (c *connection) readAll() error {
 			return err
 		}
 		c.s.mu.Lock()
+		if c.mendDue {
+			err = c.repair(time.Now())
+		}
 		c.s.pump()
 		c.s.mu.Unlock()
 		c.over.run()
+		if err != nil {
+			return err
+		}
 	}
+}
+
+// spoiled treats a PDU other than Data-In whose data digest was wrong as one that did not come (RFC 7143, Section 7.8).
+func (c *connection) spoiled(h *pdu.BHS) {
+	if h.Opcode() == pdu.OpNOPIn && h.ITT() == pdu.ReservedTag {
+		return // Its StatSN is not its own.
+	}
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	c.spoiledStatus(binary.BigEndian.Uint32(h[24:]))
 }
 
 // receive works one PDU off. Its data segment, if any, is still to be read; what the handler leaves is skipped. Nothing may be sent for
@@ -221,13 +252,15 @@ func (c *connection) note(expCmdSN, maxCmdSN uint32) {
 	c.s.window.update(expCmdSN, maxCmdSN)
 }
 
-// numbered takes in the StatSN of a PDU that advances it. It reports false for a repetition, which is to be ignored. A gap is an error:
-// without error recovery the session has to be begun anew. The mutex is held.
+// numbered takes in the StatSN of a PDU that advances it. It reports false for a repetition, which is to be ignored. Without error
+// recovery a gap is an error: the session has to be begun anew. The mutex is held.
 func (c *connection) numbered(op pdu.Opcode, statSN uint32) (bool, error) {
 	switch {
 	case statSN == c.expStatSN:
 		c.expStatSN++
 		return true, nil
+	case c.s.recovers():
+		return c.missedStatus(op, statSN)
 	case iscsi.SNLess(statSN, c.expStatSN):
 		return c.s.dev.Sequencing.OldStatSNTaken, nil
 	case c.s.dev.Sequencing.AnyStatSN:

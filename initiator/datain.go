@@ -24,6 +24,15 @@ func (c *connection) receiveDataIn(h *pdu.BHS) error {
 		}
 		return c.dropDataIn(&p)
 	}
+	if p.DataSN == t.dataSN {
+		t.dataSN++
+	} else if repeated, err := c.takeDataSN(t, &p, n); err != nil || repeated {
+		if repeated && p.StatusPresent {
+			c.holds(t, statusOf(&p), nil)
+		}
+		c.s.mu.Unlock()
+		return err
+	}
 	if err := t.checkDataIn(&p, n, c.s); err != nil {
 		c.s.mu.Unlock()
 		return err
@@ -38,10 +47,21 @@ func (c *connection) receiveDataIn(h *pdu.BHS) error {
 	defer c.s.mu.Unlock()
 	t.reading = false
 	if err != nil {
+		if err = c.spoiledData(t, &p, n, err); err == nil {
+			c.s.settle(t, &c.over)
+		}
 		return err
 	}
 	t.received += n
-	if p.StatusPresent {
+	if p.Acknowledge {
+		c.oweDataACK(t, &p)
+	}
+	if t.mend != nil {
+		if err := c.mended(t); err != nil {
+			return err
+		}
+	}
+	if p.StatusPresent && (t.mend == nil || !c.holds(t, statusOf(&p), nil)) {
 		c.s.concludeOrQuit(t, p.Status, &residuals{overflow: p.Overflow, underflow: p.Underflow, count: p.ResidualCount})
 	}
 	c.s.settle(t, &c.over)
@@ -83,19 +103,22 @@ func (t *task) checkDataIn(p *pdu.DataIn, n int, s *Session) error {
 	if uint64(p.BufferOffset)+uint64(n) > uint64(len(t.req.Read)) {
 		return outOfRange(pdu.OpDataIn, "Buffer Offset", p.BufferOffset, n, len(t.req.Read), "RFC 7143, Section 11.7.6")
 	}
-	if p.DataSN != t.dataSN {
-		return wrongNumber(pdu.OpDataIn, "DataSN", p.DataSN, t.dataSN, "RFC 7143, Section 11.7.5")
-	}
 	if p.StatusPresent && p.Overflow && p.Underflow {
 		return bothResiduals(pdu.OpDataIn, "O and U")
 	}
-	if n > 0 && s.params.DataPDUInOrder && s.params.DataSequenceInOrder {
+	if n > 0 && s.params.DataPDUInOrder && s.params.DataSequenceInOrder && !t.scattered {
 		if int(p.BufferOffset) != t.received {
 			return wrongNumber(pdu.OpDataIn, "Buffer Offset", int(p.BufferOffset), t.received, "RFC 7143, Section 13.18")
 		}
 	} else if err := t.spans.add(int(p.BufferOffset), n); err != nil {
 		return err
 	}
-	t.dataSN++
 	return nil
+}
+
+// statusOf is the status that a Data-In carries, as a response of its own would have it.
+func statusOf(p *pdu.DataIn) *pdu.SCSIResponse {
+	return &pdu.SCSIResponse{
+		ITT: p.ITT, StatSN: p.StatSN, Status: p.Status, Overflow: p.Overflow, Underflow: p.Underflow, ResidualCount: p.ResidualCount,
+	}
 }

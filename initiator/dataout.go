@@ -3,7 +3,6 @@ package initiator
 import (
 	"fmt"
 
-	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
 )
 
@@ -43,6 +42,7 @@ func (c *connection) receiveR2T(h *pdu.BHS) error {
 	if !c.s.dev.Sequencing.IgnoreR2TWindow {
 		c.note(p.ExpCmdSN, p.MaxCmdSN)
 	}
+	c.announced(p.StatSN)
 	t := c.s.tasks.find(p.ITT)
 	if t == nil || t.kind != taskSCSI || t.req == nil || len(t.req.Write) == 0 || t.answered || t.quit != nil || t.withheld {
 		if c.s.dev.DataOut.AnswersUnknownTask {
@@ -53,13 +53,19 @@ func (c *connection) receiveR2T(h *pdu.BHS) error {
 	if c.phase >= phaseLeaving {
 		return nil // After the Logout Request no new data is promised.
 	}
-	if c.s.params.ErrorRecoveryLevel > 0 && iscsi.SNLess(p.R2TSN, t.dataSN) && !c.s.dev.DataOut.ServesRepetitions {
-		return nil // A repetition of one that has been answered.
+	filled := false
+	if c.s.recovers() && p.R2TSN != t.dataSN && !c.s.dev.DataOut.ServesRepetitions {
+		var err error
+		if filled, err = c.takeR2TSN(t, &p); err != nil || !filled && p.R2TSN != t.dataSN {
+			return err // A repetition of one that has been answered.
+		}
 	}
 	if err := t.checkR2T(&p, c.s); err != nil {
 		return err
 	}
-	t.dataSN++
+	if !filled {
+		t.dataSN++
+	}
 	t.openR2Ts.Add(1)
 	t.solicit(&p, c.s.params.DataSequenceInOrder)
 	if c.s.dev.DataOut.any() {
@@ -84,7 +90,7 @@ func (t *task) solicit(p *pdu.R2T, inOrder bool) {
 // outOfSequence reports whether an R2T leaves the order that DataSequenceInOrder=Yes demands. A recovery R2T, which asks for data
 // again that did not arrive whole, does not (RFC 7143, Section 11.8). The mutex is held.
 func (t *task) outOfSequence(p *pdu.R2T, s *Session) bool {
-	if !s.params.DataSequenceInOrder || int(p.BufferOffset) == t.solicited {
+	if !s.params.DataSequenceInOrder || int(p.BufferOffset) == t.solicited || t.mend != nil {
 		return false
 	}
 	return s.params.ErrorRecoveryLevel == 0 || int(p.BufferOffset)+int(p.DesiredDataTransferLength) > t.solicited
@@ -101,7 +107,7 @@ func (t *task) checkR2T(p *pdu.R2T, s *Session) error {
 		return fault("Target Transfer Tag", "0xffffffff", "another value", "11.8.5")
 	case p.LUN != t.lun && !dev.LUNFromR2T:
 		return fault("LUN", fmt.Sprintf("%#016x", p.LUN), fmt.Sprintf("%#016x", t.lun), "11.8")
-	case p.R2TSN != t.dataSN && !dev.IgnoreR2TSN && !dev.ServesRepetitions:
+	case p.R2TSN != t.dataSN && !s.recovers() && !dev.IgnoreR2TSN && !dev.ServesRepetitions:
 		return wrongNumber(pdu.OpR2T, "R2TSN", p.R2TSN, t.dataSN, "RFC 7143, Section 11.8.2")
 	case p.DesiredDataTransferLength == 0 && !dev.ZeroLengthStalls:
 		return fault("Desired Data Transfer Length", "0", "at least 1", "11.8.4")

@@ -1,9 +1,43 @@
 package initiator
 
+import "github.com/iscsispec/iscsispec/iscsi/pdu"
+
 // RecoveryDeviations are faults of sessions with several connections, and of error recovery above the session's.
 type RecoveryDeviations struct {
 	// IgnoreMaxConnections opens as many connections as its user asks for, whatever was negotiated.
 	IgnoreMaxConnections bool
 	// LogoutOtherCID names the session's first connection in the Logout Request that is to close another one.
 	LogoutOtherCID bool
+	// IgnoreLevel recovers within the connection although ErrorRecoveryLevel 0 was agreed.
+	IgnoreLevel bool
+	// NoRData sends a Data SNACK where MaxRecvDataSegmentLength has changed since.
+	NoRData bool
+	// SNACKForever asks for a gap at every look, without end.
+	SNACKForever bool
+	// NoR2TSNACK does not ask for an R2T that is missing.
+	NoR2TSNACK bool
+	// NoFallback waits for a task whose SNACK was rejected as long as it takes.
+	NoFallback bool
+	// RetryAcknowledged sends a command again although the target has acknowledged it.
+	RetryAcknowledged bool
+	// RetryNewTag gives a command that is sent again another Initiator Task Tag.
+	RetryNewTag bool
+	// AcknowledgePastGap counts a StatSN as received that did not come.
+	AcknowledgePastGap bool
+	// CountDuplicates counts the bytes of data that came twice.
+	CountDuplicates bool
+	// SNACKAfterGap asks for the number after the missing one.
+	SNACKAfterGap bool
+	// SNACKFromZero asks for all the data of the task, from DataSN 0 on.
+	SNACKFromZero bool
+}
+
+// departSNACK changes a Data SNACK as the deviations say.
+func (dev *RecoveryDeviations) departSNACK(p *pdu.SNACKRequest, t *task) {
+	if dev.SNACKAfterGap {
+		p.BegRun++
+	}
+	if dev.SNACKFromZero {
+		p.BegRun, p.RunLength = 0, t.dataSN
+	}
 }

@@ -15,6 +15,7 @@ type exchange struct {
 	err   error         // Why there is no answer.
 
 	response   byte             // Of task management and logout.
+	lastResort bool             // Of task management: if it does not end the task, the connection has to.
 	reason     pdu.LogoutReason // Of logout.
 	additional [3]byte          // Of task management.
 	data       []byte

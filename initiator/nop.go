@@ -60,6 +60,7 @@ func (c *connection) receiveNOPIn(h *pdu.BHS) error {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	if p.ITT == pdu.ReservedTag {
+		c.announced(p.StatSN)
 		c.note(p.ExpCmdSN, p.MaxCmdSN)
 		if c.s.dev.Sequencing.PingAdvancesStatSN {
 			c.expStatSN++

@@ -24,6 +24,9 @@ func (c *connection) receiveReject(h *pdu.BHS) error {
 	if !ok {
 		return nil
 	}
+	if rejected.Opcode() == pdu.OpSNACKRequest {
+		return c.rejectedSNACK(&rejected, p.Reason)
+	}
 	t := c.s.tasks.find(rejected.ITT())
 	if t == nil {
 		return nil
@@ -36,6 +39,7 @@ func (c *connection) receiveReject(h *pdu.BHS) error {
 func (c *connection) rejected(t *task, h *pdu.BHS, reason pdu.RejectReason) error {
 	cause := &RejectError{Reason: reason, Opcode: h.Opcode()}
 	switch {
+	case h.Opcode() == pdu.OpSCSICommand && t.kind == taskSCSI && c.resends(t, reason):
 	case h.Opcode() == pdu.OpSCSICommand && t.kind == taskSCSI:
 		t.stopped.Store(true)
 		if t.quit == nil && !t.answered {
@@ -45,6 +49,8 @@ func (c *connection) rejected(t *task, h *pdu.BHS, reason pdu.RejectReason) erro
 		}
 	case t.exchange != nil && (t.kind == taskLogout || t.kind == taskText && c.s.dev.Text.RejectCloses):
 		return cause
+	case t.exchange != nil && t.exchange.lastResort:
+		return &RecoveryError{What: "a task by ABORT TASK", Tries: 1, Err: cause}
 	case t.exchange != nil && h.Opcode() != pdu.OpDataOut:
 		t.exchange.err = cause
 		c.answer(t)

@@ -20,7 +20,7 @@ func (c *connection) receiveResponse(h *pdu.BHS) error {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	fresh, err := c.numbered(pdu.OpSCSIResponse, p.StatSN)
-	if err != nil || !fresh {
+	if err != nil || !fresh && !c.answersRData(&p) {
 		return err
 	}
 	c.note(p.ExpCmdSN, p.MaxCmdSN)
@@ -38,7 +38,20 @@ func (c *connection) receiveResponse(h *pdu.BHS) error {
 	if t.solicited < len(t.req.Write) && c.s.dev.DataOut.WaitsForAllData {
 		return nil
 	}
+	if c.s.recovers() && c.holds(t, &p, data) {
+		return nil
+	}
+	if t.mend != nil {
+		c.letGo(&p)
+	}
 	return c.conclude(t, &p, data)
+}
+
+// answersRData reports whether a response ends a task that an R-Data SNACK was sent for: it may come with a StatSN that has been used before
+// (RFC 7143, Section 11.16.3). The mutex is held.
+func (c *connection) answersRData(p *pdu.SCSIResponse) bool {
+	t := c.s.tasks.find(p.ITT)
+	return t != nil && t.mend != nil && t.mend.tag != 0 && t.mend.tag == p.SNACKTag
 }
 
 // conclude writes the outcome into the request. The mutex is held.

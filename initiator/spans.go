@@ -52,9 +52,32 @@ func (s *spans) add(offset, n int) error {
 	return nil
 }
 
+// remove takes n bytes at an offset out again, all of which are in.
+func (s *spans) remove(offset, n int) {
+	list := *s
+	i, found := slices.BinarySearchFunc(list, offset, func(e span, offset int) int { return e.from - offset })
+	if !found {
+		i--
+	}
+	if n == 0 || i < 0 {
+		return
+	}
+	e := list[i]
+	var rest spans
+	if e.from < offset {
+		rest = append(rest, span{e.from, offset})
+	}
+	if offset+n < e.to {
+		rest = append(rest, span{offset + n, e.to})
+	}
+	*s = slices.Replace(list, i, i+1, rest...)
+}
+
 // arrived counts the bytes from the front of the buffer that have come without a hole.
 func (t *task) arrived() int {
 	switch {
+	case len(t.spans) == 0 && t.scattered:
+		return 0
 	case len(t.spans) == 0:
 		return t.received
 	case t.spans[0].from > 0:

@@ -116,7 +116,10 @@ func (s *Session) issue(t *task, r *Request) {
 // PDU (RFC 7143, Section 7.2.1). The mutex is held.
 func (s *Session) transmit(t *task) {
 	r, immediate, unsolicited := t.req, t.immediate, t.unsolicited
-	t.solicited = immediate + unsolicited
+	t.solicited, t.epoch = immediate+unsolicited, t.conn.epoch
+	if s.params.ErrorRecoveryLevel > 0 && !t.conn.mendArmed {
+		t.conn.armMend()
+	}
 	if s.dev.DataIn.any() && len(r.Read) > 0 {
 		t.conn.lastRead = r.Read
 	}

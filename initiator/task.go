@@ -50,6 +50,12 @@ type task struct {
 	withheld  bool      // No more data is sent: FastAbort task management covers the task.
 	given     *exchange // Of a deviating initiator: what was given up.
 
+	mend       *mend  // What is missing; nil while nothing ever was.
+	scattered  bool   // Data has gaps, so that spans say where it is.
+	acked      uint32 // The DataSN up to which the target knows that data has come,
+	ackedBytes int    // and the bytes before it.
+	epoch      uint32 // The connection's when the command was sent.
+
 	deviating *deviatingWrite // Of a deviating initiator's writes only.
 
 	// openR2Ts counts the R2Ts whose data has not all been handed to the connection. The writer counts down before the last

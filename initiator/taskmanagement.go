@@ -144,13 +144,14 @@ func (s *Session) queueTaskManagement(t *task, tm TaskManagement, p *pdu.TaskMan
 
 // abort sends ABORT TASK for a task whose requester has given up. Nobody waits for the answer, which frees the task's slot. The mutex
 // is held.
-func (s *Session) abort(named *task) {
+func (s *Session) abort(named *task) *task {
 	t, err := named.conn.open(taskManagement, s.cfg.AnswerTimeout, ErrTaskManagementTimeout)
 	if err != nil {
-		return // The slot stays taken until the task's answer, or the end of the connection.
+		return nil // The slot stays taken until the task's answer, or the end of the connection.
 	}
 	s.queueTaskManagement(t, TaskManagement{Function: pdu.FunctionAbortTask}, &pdu.TaskManagementRequest{
 		Immediate: true, Function: pdu.FunctionAbortTask, LUN: named.lun, ReferencedTaskTag: named.itt,
 		CmdSN: s.window.next, RefCmdSN: named.cmdSN,
 	})
+	return t
 }

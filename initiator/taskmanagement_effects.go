@@ -37,6 +37,9 @@ func (c *connection) receiveTaskManagement(h *pdu.BHS) error {
 	x.response, x.additional = byte(p.Response), p.Additional
 	c.answer(t)
 	c.conclusive(x, p.Response)
+	if x.lastResort && p.Response != pdu.TaskResponseComplete && p.Response != pdu.TaskResponseNoTask {
+		return &RecoveryError{What: "a task by ABORT TASK", Tries: 1, Err: &TaskManagementError{Response: p.Response}}
+	}
 	return nil
 }
 

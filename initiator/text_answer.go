@@ -225,6 +225,7 @@ func (x *textExchange) conclude() {
 	}
 	if x.own > 0 && x.own != x.c.ownLimit {
 		x.c.ownLimit = x.own
+		x.c.epoch++
 		x.c.reader.SetLimits(pdu.Limits{MaxDataSegmentLength: x.own})
 	}
 }

@@ -50,6 +50,9 @@ func (c *connection) write() {
 		}
 		batch, c.queue, c.answers = c.queue, batch[:0], 0
 		expStatSN := c.expStatSN
+		if len(c.gaps)+len(c.held) > 0 {
+			expStatSN = c.acknowledges()
+		}
 		if c.s.dev.Sequencing.any() {
 			expStatSN = c.deviatingExpStatSN()
 		}
