@@ -76,6 +76,7 @@ func (x *loginExchange) mishear(pairs text.Pairs) (text.Pairs, error) {
 	kept := make(text.Pairs, 0, len(pairs))
 	for _, p := range pairs {
 		_, again := x.faulty.heard.Get(p.Key)
+		x.faulty.heard = append(x.faulty.heard, p)
 		if x.dev.Negotiation.DecimalOnly && strings.HasPrefix(strings.ToLower(p.Value), "0x") {
 			p.Value = "0"
 		}
@@ -90,7 +91,6 @@ func (x *loginExchange) mishear(pairs text.Pairs) (text.Pairs, error) {
 			kept = append(kept, p)
 		}
 	}
-	x.faulty.heard = append(x.faulty.heard, pairs...)
 	return kept, nil
 }
 

@@ -22,6 +22,7 @@ type login struct {
 	chap        *chap.Target
 	declared    bool // portal group tag and the like have been sent
 	proven      bool
+	offered     text.Pairs // by the check, beside the sound answers
 	joins       *Session
 }
 
@@ -37,8 +38,20 @@ type Step struct {
 	// Response is what will be sent. Its Data is made of Answer unless it is set.
 	Response *pdu.LoginResponse
 	Answer   text.Pairs
+	// Replies are what the initiator answers to the pairs of Offer; Keys hold them too.
+	Replies text.Pairs
 
 	conn *Conn
+}
+
+// Offer adds pairs to the answer that the initiator has to answer in turn, and keeps the stage open for that. What they lead to is the
+// check's business: the array goes by its sound negotiation.
+func (s *Step) Offer(pairs ...text.Pair) {
+	for _, p := range pairs {
+		s.Answer.Add(p.Key, p.Value)
+		s.conn.login.offered.Add(p.Key, p.Value)
+	}
+	holdStage(s)
 }
 
 // Set replaces the value of a key in the answer, or adds it.
@@ -147,6 +160,12 @@ func (c *Conn) answer(s *Step) {
 	}
 	l.negotiation.SetStage(stage)
 	security, others := text.CutSecurity(s.Keys)
+	for _, p := range others {
+		if _, offered := l.offered.Get(p.Key); offered {
+			s.Replies = append(s.Replies, p)
+			others = others.Without(p.Key)
+		}
+	}
 	answers, err := l.negotiation.Receive(others)
 	if err != nil {
 		c.t.Fail(fmt.Sprintf("keys of the initiator: %v", err), "lawful keys")

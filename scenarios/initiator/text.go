@@ -135,7 +135,9 @@ func rejectedText(t *T) {
 	atOnce := func(reason pdu.RejectReason) func(*Conn, *pdu.TextRequest, probe.Event) {
 		return func(c *Conn, _ *pdu.TextRequest, e probe.Event) { c.Reject(e, reason) }
 	}
-	warn := func(e any) { t.Warn("The connection is ended although only the negotiation was rejected.", e, "a session that goes on") }
+	warn := func(e any) {
+		t.Warn("The connection is ended although only the negotiation was rejected.", e, "a session that goes on")
+	}
 	t.Part("protocol error", func() { run(pdu.RejectProtocolError, atOnce(pdu.RejectProtocolError), warn) })
 	t.Part("after a part of the answer", func() {
 		run(pdu.RejectProtocolError, func(c *Conn, r *pdu.TextRequest, _ probe.Event) {
@@ -338,7 +340,9 @@ func finalBitKept(t *T) {
 func repeatedKey(t *T) {
 	c := t.Session()
 	op, r, _ := t.negotiating(c, declared)
-	length := func(n int) text.Pairs { return text.Pairs{{Key: text.KeyMaxRecvDataSegmentLength, Value: fmt.Sprint(n)}} }
+	length := func(n int) text.Pairs {
+		return text.Pairs{{Key: text.KeyMaxRecvDataSegmentLength, Value: fmt.Sprint(n)}}
+	}
 	next, _ := c.Continued(r, c.More(r, length(4096)))
 	ttt := c.More(next, length(2048))
 	e := c.TryNext(AnswerTime, pdu.OpTextRequest, pdu.OpLogoutRequest)
