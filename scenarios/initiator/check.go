@@ -46,6 +46,7 @@ func Checks() []Check {
 		asyncChecks(),
 		dataOutChecks(),
 		r2tChecks(),
+		dataInChecks(),
 	)
 }
 
