@@ -6,6 +6,8 @@ import "time"
 type DevicesDeviations struct {
 	// RemoveAtLoss removes devices as soon as the connection is lost.
 	RemoveAtLoss bool
+	// AttentionIsFailure takes a unit attention, met when the units are listed, for the failure of the command.
+	AttentionIsFailure bool
 	// RemoveAfterAttempts, when above 0, removes devices after that many failed attempts and not by time.
 	RemoveAfterAttempts int
 	// RemoveAfter, when above 0, is the latency, whatever is configured.

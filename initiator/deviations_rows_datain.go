@@ -29,6 +29,7 @@ func dataInRows() []RowDeviation {
 		{"status.busy", func(d *Deviations) { d.Status.BusyIsGood = true }},
 		{"status.reservation-conflict", func(d *Deviations) { d.Status.ConflictIsGood = true }},
 		{"status.task-set-full", func(d *Deviations) { d.Status.RepeatTaskSetFull = true }},
+		{"status.unit-attention-after-relogin", func(d *Deviations) { d.Devices.AttentionIsFailure = true }},
 		{"status.response-code-target-failure", func(d *Deviations) { d.Status.IgnoreResponseCode = true }},
 	}
 }

@@ -48,7 +48,7 @@ func (c *connection) departStatus(t *task, p *pdu.SCSIResponse, data *[]byte) (d
 	p.Data = *data
 	sense, _ := scsi.ParseSense(p.Sense())
 	switch status := scsi.Status(p.Status); {
-	case status == scsi.StatusCheckCondition && d.RepeatAfterCRC && sense.Code == 0x4705:
+	case status == scsi.StatusCheckCondition && d.RepeatAfterCRC && sense.Code == scsi.ProtocolServiceCRCError:
 		t.dataSN, t.received = 0, 0
 		c.s.transmit(t)
 		return true
@@ -58,7 +58,7 @@ func (c *connection) departStatus(t *task, p *pdu.SCSIResponse, data *[]byte) (d
 		c.s.waiting.push(r)
 		r.task.phase.Store(requestWaiting)
 		return true
-	case status == scsi.StatusCheckCondition && (d.IgnoreSenseOfWrites && len(r.Write) > 0 || d.UnknownSenseIsGood && sense.Code == 0x0c0d),
+	case status == scsi.StatusCheckCondition && (d.IgnoreSenseOfWrites && len(r.Write) > 0 || d.UnknownSenseIsGood && sense.Code == scsi.NotEnoughUnsolicitedData),
 		status == scsi.StatusBusy && d.BusyIsGood,
 		status == scsi.StatusReservationConflict && d.ConflictIsGood:
 		p.Status, p.Underflow, p.ResidualCount = 0, true, uint32(len(r.Read)+len(r.Write))
@@ -74,7 +74,7 @@ func (c *connection) departStatus(t *task, p *pdu.SCSIResponse, data *[]byte) (d
 		p.Overflow, p.Underflow = false, true
 	case d.BothResiduals && p.Overflow && p.Underflow:
 		t.conclude(p.Status, &residuals{}, c.s.dev)
-		r.Transferred -= 2 * int(p.ResidualCount)
+		r.Transferred = max(0, r.Transferred-2*int(p.ResidualCount))
 		c.s.settle(t, &c.over)
 		return true
 	}

@@ -88,7 +88,9 @@ type enumeration struct {
 	// fixed, when not nil, is taken for the list of units: a deviation.
 	fixed     []uint64
 	stopAtGap bool
-	ask       func(question) reply
+	// attentionFails does not repeat what met a unit attention.
+	attentionFails bool
+	ask            func(question) reply
 
 	// found, listed and answers are the result.
 	units   []*unit
@@ -249,7 +251,7 @@ func (e *enumeration) put(q question) (reply, error) {
 			return r, nil // The target cannot do it; that is an answer.
 		case r.err != nil:
 			return r, fmt.Errorf("enumeration of %s: %w", e.target, r.err)
-		case !r.passing():
+		case !r.passing(), e.attentionFails && r.sense.Key == scsi.UnitAttention:
 			if r.good() {
 				e.answers = append(e.answers, heard{q, r.data})
 			}

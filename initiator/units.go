@@ -21,7 +21,7 @@ type scan struct {
 // nothing is replayed to another unit than it was meant for.
 func (s *managedSession) afterLogin(relogin, removed bool) {
 	dev := s.m.dev
-	e := enumeration{target: s.spec.Target, again: s.cache.questions(), stopAtGap: dev.Devices.StopAtGap}
+	e := enumeration{target: s.spec.Target, again: s.cache.questions(), stopAtGap: dev.Devices.StopAtGap, attentionFails: dev.Devices.AttentionIsFailure}
 	switch surfaces := s.kind.HasDevices() || s.kind == Informational && relogin && dev.Kinds.InformationalSurfaces; {
 	case removed, relogin && dev.Devices.EnumerateOnce, s.kind == Discovery && !dev.Kinds.DiscoveryProbes:
 		s.scanned()

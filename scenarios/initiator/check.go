@@ -47,6 +47,7 @@ func Checks() []Check {
 		dataOutChecks(),
 		r2tChecks(),
 		dataInChecks(),
+		statusChecks(),
 	)
 }
 

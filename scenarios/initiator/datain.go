@@ -54,8 +54,8 @@ func (t *T) reading(c *Conn, n int) (*Pending, *Task) {
 	return op, task
 }
 
-// settled serves everything soundly until an operation has ended, on new connections too, and returns its result.
-func (t *T) settled(op *Pending) Result {
+// concluded serves everything soundly until an operation has ended, on new connections too, and returns its result.
+func (t *T) concluded(op *Pending) Result {
 	t.Soundly(func() {
 		ended := t.until(4*AnswerTime, func() bool {
 			t.welcome()
@@ -74,7 +74,7 @@ func (t *T) settled(op *Pending) Result {
 // neverWrong waits for the end of a read from block 0, and fails if it succeeds with other bytes than the disk's. It may fail, or be
 // read again.
 func (t *T) neverWrong(op *Pending) Result {
-	r := t.settled(op)
+	r := t.concluded(op)
 	if r.Good() {
 		t.Pattern(r.Data, 0)
 		if r.Request != nil && r.Request.Transferred != len(r.Data) {
@@ -290,7 +290,7 @@ func shortGood(t *T) {
 	op, task := t.reading(c, 8)
 	c.DataIn(task, 0, 4*kib, Final)
 	c.Status(task, scsi.StatusGood, func(p *pdu.SCSIResponse) { p.Underflow, p.ResidualCount = false, 0 })
-	r := t.settled(op)
+	r := t.concluded(op)
 	if !r.Good() || r.Request != nil && r.Request.Transferred == 4*kib {
 		return
 	}
@@ -316,7 +316,7 @@ func checkConditionInDataIn(t *T) {
 	c.DataIn(task, 0, 4*kib, c.WithStatus(), func(p *pdu.DataIn) { p.Status = byte(scsi.StatusCheckCondition) })
 	t.Wait(time.Second)
 	_, closed := c.Ended()
-	if r := t.settled(op); r.Good() && !closed {
+	if r := t.concluded(op); r.Good() && !closed {
 		t.Fail(r, "no success", "the end of the connection")
 	}
 }
@@ -342,7 +342,7 @@ func wrongTag(t *T) {
 		task := c.WriteCommand()
 		send(c, &pdu.DataIn{Final: true, ITT: task.PDU.ITT, TTT: pdu.ReservedTag, Data: garbage}, nil)
 		if e := c.TryNext(time.Second, pdu.OpLogoutRequest); e.Kind != probe.TimedOut {
-			t.settled(op)
+			t.concluded(op)
 			return
 		}
 		c.Good(task)
