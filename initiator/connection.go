@@ -23,6 +23,7 @@ type connection struct {
 	since   time.Time // When it entered the full feature phase.
 	reader  *pdu.Reader
 	writer  *wireWriter
+	direct  *directWriter // nil where all writing is left to the writer.
 	written chan struct{} // Closed when the writer has ended.
 	gone    chan struct{} // Closed when the connection has left its session.
 
@@ -33,8 +34,12 @@ type connection struct {
 	peerLimit int // The longest data segment that the target takes on this connection.
 	ownLimit  int // The longest that this side has declared to take.
 	queue     []sendEntry
-	wake      sync.Cond // Tells the writer that the queue is not empty or the connection is broken.
-	expStatSN uint32    // StatSN expected next.
+	spare     []sendEntry // What the next queue is made in.
+	writing   bool        // The queue before is being written, by the writer or directly.
+	corked    bool        // The queue is about to be written directly.
+	unsent    bool        // A direct write has left something in the writer's buffer.
+	wake      sync.Cond   // Tells the writer that there is something to write or the connection is broken.
+	expStatSN uint32      // StatSN expected next.
 	// firstStatSN is the first one after the login, which only a deviating initiator looks at.
 	firstStatSN uint32
 	broken      error // Why the connection ends; nil while it lives.
@@ -114,6 +119,7 @@ func (s *Session) newConnection(nc net.Conn, reader *pdu.Reader, cid uint16, at 
 	c.writer.digest = s.dev.Digest
 	c.writer.bare, c.firstStatSN = s.dev.Sequencing.NoPadding, expStatSN
 	c.wake.L = &s.mu
+	c.direct = newDirectWriter(nc)
 	return c
 }
 
@@ -160,9 +166,15 @@ func (c *connection) readAll() error {
 		if c.mendDue {
 			err = c.repair(time.Now())
 		}
+		corked := c.cork()
 		c.s.pump()
 		c.s.mu.Unlock()
 		c.over.run()
+		if corked {
+			c.s.mu.Lock()
+			c.uncork()
+			c.s.mu.Unlock()
+		}
 		if err != nil {
 			return err
 		}

@@ -23,7 +23,12 @@ func (s *Session) Submit(r *Request) {
 	}
 	r.task.phase.Store(requestWaiting)
 	s.waiting.push(r)
+	c := s.idlest()
+	corked := c != nil && c.cork()
 	s.pump()
+	if corked {
+		c.uncork()
+	}
 }
 
 // Do submits a request and waits for its end; it returns r.Err. When ctx ends first, the request is given up as by Cancel with the

@@ -124,6 +124,14 @@ func (w *wireWriter) pdu(h *pdu.BHS, ahs, data []byte) error {
 	return nil
 }
 
+// flushDirectly writes what was added, which is all in the buffer, as far as the socket takes it at once. It reports whether that was all.
+func (w *wireWriter) flushDirectly(d *directWriter) bool {
+	n := d.write(w.flat)
+	w.flat = w.flat[:copy(w.flat, w.flat[n:])]
+	w.size = 0
+	return len(w.flat) == 0
+}
+
 // flush writes all that was added.
 func (w *wireWriter) flush() error {
 	var err error

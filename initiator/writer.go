@@ -29,7 +29,7 @@ func (c *connection) send(e sendEntry) {
 		e.owner.outRefs++
 	}
 	c.queue = append(c.queue, e)
-	if len(c.queue) == 1 {
+	if len(c.queue) == 1 && !c.corked {
 		c.wake.Signal()
 	}
 }
@@ -37,35 +37,47 @@ func (c *connection) send(e sendEntry) {
 // write is the writer's goroutine: it takes the whole queue at a time and writes it at once.
 func (c *connection) write() {
 	defer close(c.written)
-	var batch []sendEntry
 	var over completions
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
 	for {
-		c.s.mu.Lock()
-		for len(c.queue) == 0 && c.broken == nil {
+		for c.writing || len(c.queue) == 0 && !c.unsent && c.broken == nil {
 			c.wake.Wait()
 		}
 		if c.broken != nil {
-			c.s.mu.Unlock()
 			return
 		}
-		batch, c.queue, c.answers = c.queue, batch[:0], 0
-		expStatSN := c.expStatSN
-		if len(c.gaps)+len(c.held) > 0 {
-			expStatSN = c.acknowledges()
-		}
-		if c.s.dev.Sequencing.any() {
-			expStatSN = c.deviatingExpStatSN()
-		}
-		if c.s.forcedDigests != nil {
-			c.writer.digests = *c.s.forcedDigests
-		}
+		batch, expStatSN := c.take()
 		c.s.mu.Unlock()
 		if err := c.writeBatch(batch, expStatSN, &over); err != nil {
 			c.writeFailed(err)
 		}
 		c.release(batch, &over)
-		clear(batch)
+		c.s.mu.Lock()
+		c.wrote(batch)
 	}
+}
+
+// take takes the queue, in order to write it. The mutex is held.
+func (c *connection) take() (batch []sendEntry, expStatSN uint32) {
+	batch, c.queue, c.answers = c.queue, c.spare, 0
+	c.spare, c.writing, c.unsent = nil, true, false
+	if c.s.forcedDigests != nil {
+		c.writer.digests = *c.s.forcedDigests
+	}
+	switch {
+	case c.s.dev.Sequencing.any():
+		return batch, c.deviatingExpStatSN()
+	case len(c.gaps)+len(c.held) > 0:
+		return batch, c.acknowledges()
+	}
+	return batch, c.expStatSN
+}
+
+// wrote ends what take has begun. The mutex is held.
+func (c *connection) wrote(batch []sendEntry) {
+	clear(batch)
+	c.spare, c.writing = batch[:0], false
 }
 
 // readerGrace is how long a failed write leaves it to the reader to say why.
