@@ -34,6 +34,7 @@ func (s *Session) Logout(ctx context.Context) error {
 		<-s.ended
 		return nil
 	}
+	held := c.hold()
 	x, err := c.leave(fmt.Errorf("logout %w", ErrTimeout))
 	for r := s.waiting.first; r != nil && !s.dev.Logout.CommandsAfterLogout; r = s.waiting.first {
 		s.waiting.remove(r)
@@ -41,6 +42,9 @@ func (s *Session) Logout(ctx context.Context) error {
 		s.decided().add(r)
 	}
 	s.pump()
+	if held {
+		c.letGo()
+	}
 	s.mu.Unlock()
 	if err == nil {
 		err = x.wait(ctx)

@@ -8,8 +8,10 @@ import (
 )
 
 const (
-	// wireFlatBytes is the size of the buffer for headers and for data that is copied.
+	// wireFlatBytes is how much of headers and of data that is copied comes together before it is written; the buffer for it begins with
+	// wireFlatStart, since many sessions never need more.
 	wireFlatBytes = 64 << 10
+	wireFlatStart = 4 << 10
 	// wireCopyBytes is the largest data segment that is copied beside its header rather than written from where it lies.
 	wireCopyBytes = 2 << 10
 	// wireFlushBytes and wireFlushParts bound one vectored write.
@@ -36,7 +38,7 @@ type wireWriter struct {
 
 func newWireWriter(nc net.Conn, d pdu.Digests) *wireWriter {
 	_, vector := nc.(*net.TCPConn)
-	return &wireWriter{nc: nc, vector: vector, digests: d, flat: make([]byte, 0, wireFlatBytes)}
+	return &wireWriter{nc: nc, vector: vector, digests: d, flat: make([]byte, 0, wireFlatStart)}
 }
 
 // add puts one entry, stamped with expStatSN, among what flush will write. It writes itself when too much has come together.
@@ -87,7 +89,7 @@ var zeroPad [3]byte
 
 // pdu adds one PDU to what is to be written. The data must stay unchanged until flush.
 func (w *wireWriter) pdu(h *pdu.BHS, ahs, data []byte) error {
-	if len(w.flat)+len(h)+len(ahs)+wireCopyBytes+16 > cap(w.flat) || w.size > wireFlushBytes || len(w.parts) > wireFlushParts {
+	if len(w.flat)+len(h)+len(ahs)+wireCopyBytes+16 > max(cap(w.flat), wireFlatBytes) || w.size > wireFlushBytes || len(w.parts) > wireFlushParts {
 		if err := w.flush(); err != nil {
 			return err
 		}
