@@ -34,7 +34,7 @@ func (s *Session) Logout(ctx context.Context) error {
 		<-s.ended
 		return nil
 	}
-	held := c.hold()
+	corked := c.cork()
 	x, err := c.leave(fmt.Errorf("logout %w", ErrTimeout))
 	for r := s.waiting.first; r != nil && !s.dev.Logout.CommandsAfterLogout; r = s.waiting.first {
 		s.waiting.remove(r)
@@ -42,8 +42,8 @@ func (s *Session) Logout(ctx context.Context) error {
 		s.decided().add(r)
 	}
 	s.pump()
-	if held {
-		c.letGo()
+	if corked {
+		c.uncork()
 	}
 	s.mu.Unlock()
 	if err == nil {
