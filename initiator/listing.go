@@ -59,8 +59,9 @@ type SessionStatus struct {
 	// SessionInfo holds the names, ISID, TSIH, portals, addresses and negotiated values of the connection, or, while there
 	// is none, of the last one. Configured is the portal asked for, Current the one reached.
 	SessionInfo
-	// CIDs are the connections: one while the session is connected, none while it is not.
-	CIDs []uint16
+	// Connections are those of the session, none while it is not connected; CIDs are their numbers.
+	Connections []ConnectionInfo
+	CIDs        []uint16
 	// NextPortal is where the next login attempt goes: the configured portal unless a permanent redirect is remembered.
 	NextPortal iscsi.Address
 	// Logins counts successful logins, the first included; Attempts counts login attempts since the latest loss.

@@ -118,7 +118,10 @@ func (s *managedSession) status() SessionStatus {
 		st.Attempts = 0
 		if s.session != nil {
 			st.SessionInfo = s.session.Info()
-			st.CIDs = []uint16{st.CID}
+			st.Connections = s.session.Connections()
+			for _, c := range st.Connections {
+				st.CIDs = append(st.CIDs, c.CID)
+			}
 		}
 	}
 	st.Configured = s.memory.configured

@@ -19,8 +19,11 @@ import (
 // connectOptions are the flags of the verbs that log in to a target as its initiator.
 type connectOptions struct {
 	initiator                string
+	as                       string
 	headerDigest, dataDigest digestList
 	asJSON                   bool
+	// like is the profile that as names; nil for none. check reads it.
+	like *initiator.Profile
 }
 
 // credentialsHelp ends the help of the verbs that log in.
@@ -32,6 +35,8 @@ _TARGET_PASSWORD for mutual CHAP) than in the URL, which other users of the mach
 func (o *connectOptions) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&o.initiator, "initiator", toolName, "iSCSI name to log in with")
+	flags.StringVar(&o.as, "as", "", "log in as a fielded initiator would: a name that iscsispec list --profiles shows, or a YAML file")
+	_ = cmd.RegisterFlagCompletionFunc("as", completeProfiles) // It errs for a flag that there is none of.
 	flags.Var(&o.headerDigest, "header-digest", "what to offer as header digest: crc32c, none, or both in the order of preference")
 	flags.Var(&o.dataDigest, "data-digest", "the same for the data digest")
 	flags.BoolVar(&o.asJSON, "json", false, "print JSON")
@@ -39,10 +44,40 @@ func (o *connectOptions) addFlags(cmd *cobra.Command) {
 
 // check refuses what is wrong with the flags before anything is dialled.
 func (o *connectOptions) check() error {
+	if o.as != "" {
+		like, err := findInitiator(o.as)
+		if err != nil {
+			return err
+		}
+		o.like = like
+		if o.initiator == toolName && like.InitiatorName != "" {
+			o.initiator = like.InitiatorName
+		}
+	}
 	if err := iscsi.ValidName(o.initiator); err != nil {
 		return usageError("--initiator: %w", err)
 	}
 	return nil
+}
+
+// login logs in once, in the manners of the profile if there is one.
+func (o *connectOptions) login(ctx context.Context, u iscsi.URL, kind initiator.SessionType) (*initiator.Session, error) {
+	cfg := initiator.LoginConfig{InitiatorName: o.initiator, Type: kind, ISID: randomISID(), Portal: u.Portal, CHAP: credentials(u)}
+	if kind == initiator.NormalSession {
+		cfg.TargetName = u.Target
+	}
+	cfg.HeaderDigest, cfg.DataDigest = o.digests(u)
+	if kind == initiator.DiscoverySession {
+		// What the URL says of digests is meant for the sessions to its target.
+		cfg.HeaderDigest, cfg.DataDigest = o.headerDigest, o.dataDigest
+	}
+	if o.like != nil {
+		var err error
+		if cfg, err = o.like.Single(cfg); err != nil {
+			return nil, usageError("--as: %w", err)
+		}
+	}
+	return initiator.Login(ctx, new(net.Dialer), cfg)
 }
 
 // digests returns the preference lists: the flags', or what the URL asks for, or nil for the initiator's own.
@@ -61,11 +96,7 @@ func (o *connectOptions) digests(u iscsi.URL) (header, data []string) {
 // status to leave with.
 func (o *connectOptions) withSession(cmd *cobra.Command, u iscsi.URL, f func(context.Context, *initiator.Session) error) error {
 	ctx := cmd.Context()
-	cfg := initiator.LoginConfig{
-		InitiatorName: o.initiator, TargetName: u.Target, Type: initiator.NormalSession, ISID: randomISID(), Portal: u.Portal, CHAP: credentials(u),
-	}
-	cfg.HeaderDigest, cfg.DataDigest = o.digests(u)
-	session, err := initiator.Login(ctx, new(net.Dialer), cfg)
+	session, err := o.login(ctx, u, initiator.NormalSession)
 	if err != nil {
 		return connectFailed(ctx, u, err)
 	}
@@ -111,7 +142,7 @@ func (o *connectOptions) targets(ctx context.Context, u iscsi.URL) ([]iscsi.URL,
 	}
 	ctx, cancel := context.WithTimeout(ctx, discoverLimit)
 	defer cancel()
-	found, err := discover(ctx, u, o.initiator)
+	found, err := o.discover(ctx, u)
 	if err != nil {
 		return nil, err
 	}

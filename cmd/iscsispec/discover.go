@@ -4,10 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"time"
 
@@ -25,42 +24,57 @@ const toolName = "iqn.2026-01.org.iscsispec:tool"
 const discoverLimit = 30 * time.Second
 
 func (p *program) discoverCommand() *cobra.Command {
-	name, asJSON := toolName, false
+	o := &connectOptions{}
 	cmd := &cobra.Command{
 		Use:   "discover URL",
 		Short: "List the targets behind a portal (SendTargets)",
 		Long: `discover logs in to a discovery session at iscsi://[user[%password]@]host[:port], asks for all targets, and prints
 one line a portal: the target's name, the address with its portal group tag, and a URL.
 
-Credentials are better given as ISCSISPEC_CHAP_USERNAME and ISCSISPEC_CHAP_PASSWORD than in the URL, which other users
-of the machine can see.`,
+Exit status: 0 the portal answered, 3 it could not be reached.` + credentialsHelp,
+		Example: `  iscsispec discover iscsi://192.0.2.10
+  iscsispec discover iscsi://[2001:db8::1]:3261 --json
+  iscsispec discover iscsi://192.0.2.10 --as windows-like`,
 		Args: one("URL"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			u, err := p.parseURL(cmd, args[0])
-			if err != nil {
-				return err
-			}
-			if err := iscsi.ValidName(name); err != nil {
-				return usageError("--initiator: %w", err)
-			}
-			ctx, cancel := context.WithTimeout(cmd.Context(), discoverLimit)
-			defer cancel()
-			found, err := discover(ctx, u, name)
-			if err != nil {
-				return discoverFailed(cmd.Context(), u, err)
-			}
-			return printFound(cmd.OutOrStdout(), u, found, asJSON)
-		},
+		RunE: p.onURL(o.discoverAt),
 	}
-	cmd.Flags().StringVar(&name, "initiator", toolName, "iSCSI name to log in with")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	o.addFlags(cmd)
 	return cmd
+}
+
+// discoverAt is the verb.
+func (o *connectOptions) discoverAt(cmd *cobra.Command, u iscsi.URL) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), discoverLimit)
+	defer cancel()
+	found, err := o.discover(ctx, u)
+	if err != nil {
+		return discoverFailed(cmd.Context(), u, err)
+	}
+	return printFound(cmd.OutOrStdout(), u, found, o.asJSON)
+}
+
+// onURL reads the URL that is a verb's one argument, and hands it to what the verb does.
+func (p *program) onURL(do func(cmd *cobra.Command, u iscsi.URL) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		u, err := p.parseURL(cmd, args[0])
+		if err != nil {
+			return err
+		}
+		return do(cmd, u)
+	}
 }
 
 // discoverFailed words what stopped a discovery, and knows an interruption from a peer that failed.
 func discoverFailed(ctx context.Context, u iscsi.URL, err error) error {
 	if ctx.Err() != nil {
 		return leave(exitInterrupted)
+	}
+	var own *statusError
+	if errors.As(err, &own) {
+		return err
 	}
 	return unreachable("discovery at %s: %w", u.Portal, err)
 }
@@ -77,22 +91,17 @@ func (p *program) parseURL(cmd *cobra.Command, raw string) (iscsi.URL, error) {
 	return u.WithEnvironment(os.Getenv), nil
 }
 
-// discover runs one discovery session from login to logout.
-func discover(ctx context.Context, u iscsi.URL, name string) ([]initiator.DiscoveredTarget, error) {
-	session, err := initiator.Login(ctx, new(net.Dialer), initiator.LoginConfig{
-		InitiatorName: name, Type: initiator.DiscoverySession, ISID: randomISID(), Portal: u.Portal, CHAP: credentials(u),
-	})
+// discover runs one discovery session from login to logout, also when the verb is interrupted.
+func (o *connectOptions) discover(ctx context.Context, u iscsi.URL) ([]initiator.DiscoveredTarget, error) {
+	session, err := o.login(ctx, u, initiator.DiscoverySession)
 	if err != nil {
 		return nil, err
 	}
 	defer session.Close()
 	found, err := session.SendTargets(ctx, "All")
-	if err != nil {
-		return nil, err
-	}
-	// The answer is there; a target that stumbles over the logout does not take it back.
-	_ = session.Logout(ctx)
-	return found, nil
+	// The answer is there, or there is none; a target that stumbles over the logout changes nothing about it.
+	_ = session.Logout(context.WithoutCancel(ctx))
+	return found, err
 }
 
 // credentials are the URL's as the initiator takes them; nil without any.
@@ -138,9 +147,7 @@ func printFound(w io.Writer, asked iscsi.URL, found []initiator.DiscoveredTarget
 		}
 	}
 	if asJSON {
-		encoder := json.NewEncoder(w)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(lines)
+		return writeJSON(w, lines)
 	}
 	for _, l := range lines {
 		if _, err := fmt.Fprintf(w, "%s  %s  %s\n", l.Target, l.Portal, l.URL); err != nil {

@@ -3,23 +3,28 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/iscsispec/iscsispec/initiator"
 	"github.com/iscsispec/iscsispec/scenarios"
 )
 
 func (p *program) explainCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:               "explain ID",
-		Short:             "Explain one row of the catalogue: clause, stimulus, accepted outcomes, defect",
+		Short:             "Explain one row of the catalogue: clause, stimulus, accepted outcomes, defect; or an initiator's profile",
 		Args:              one("ID"),
 		ValidArgsFunction: p.completeRows,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			registry, err := p.registry()
 			if err != nil {
 				return err
+			}
+			if slices.Contains(initiator.Profiles(), args[0]) {
+				return explainProfile(cmd.OutOrStdout(), args[0])
 			}
 			row := registry.Catalogue().Row(args[0])
 			if row == nil {

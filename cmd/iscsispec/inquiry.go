@@ -38,14 +38,10 @@ with --vpd one page of its vital product data. Without a target in the URL the o
 asked, without a LUN the unit 0.
 
 Exit status: 0 the unit answered, 1 it refused, 3 it could not be reached.` + credentialsHelp,
+		Example: `  iscsispec inquiry iscsi://192.0.2.10
+  iscsispec inquiry iscsi://192.0.2.10/iqn.2003-01.com.example:disk/0 --vpd 83 --json`,
 		Args: one("URL"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			u, err := p.parseURL(cmd, args[0])
-			if err != nil {
-				return err
-			}
-			return o.run(cmd, u)
-		},
+		RunE: p.onURL(o.run),
 	}
 	o.addFlags(cmd)
 	cmd.Flags().StringVar(&o.page, "vpd", "", "page of vital product data, in hexadecimal: 00 (the list of pages), 80, 83, b0, b1, b2 ...")

@@ -18,13 +18,16 @@ type listed struct {
 }
 
 func (p *program) listCommand() *cobra.Command {
-	asJSON, all, coverage := false, false, false
+	asJSON, all, coverage, profiles := false, false, false, false
 	var only, skip []string
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List the checks, or with --all every row of the catalogue",
+		Short: "List the checks, with --all every row of the catalogue, or with --profiles the profiles",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if profiles {
+				return printProfiles(cmd.OutOrStdout(), asJSON)
+			}
 			registry, err := p.registry()
 			if err != nil {
 				return err
@@ -47,6 +50,7 @@ func (p *program) listCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&all, "all", false, "also rows that no check covers yet")
 	cmd.Flags().BoolVar(&coverage, "coverage", false, "count, group by group, how much of the catalogue is checked")
+	cmd.Flags().BoolVar(&profiles, "profiles", false, "list the initiators that the tool can be like, and the arrays that it can serve")
 	p.selectionFlags(cmd, &only, &skip)
 	return cmd
 }

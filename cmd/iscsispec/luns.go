@@ -23,14 +23,10 @@ and each unit for what it is (INQUIRY) and how large (READ CAPACITY). Without a 
 that discovery lists are shown.
 
 Exit status: 0 all listed, 3 a target could not be reached.` + credentialsHelp,
+		Example: `  iscsispec luns iscsi://192.0.2.10
+  iscsispec luns iscsi://192.0.2.10/iqn.2003-01.com.example:disk --as linux-iscsid --json`,
 		Args: one("URL"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			u, err := p.parseURL(cmd, args[0])
-			if err != nil {
-				return err
-			}
-			return o.luns(cmd, u)
-		},
+		RunE: p.onURL(o.luns),
 	}
 	o.addFlags(cmd)
 	return cmd

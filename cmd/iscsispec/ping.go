@@ -36,14 +36,10 @@ and tells how long their answers took and whether the data came back as they wer
 one that discovery lists is pinged.
 
 Exit status: 0 all answered as sent, 1 an answer carried other data, 3 the target could not be reached or fell silent.` + credentialsHelp,
+		Example: `  iscsispec ping iscsi://192.0.2.10
+  iscsispec ping iscsi://192.0.2.10/iqn.2003-01.com.example:disk --count 100 --interval 10ms --header-digest crc32c --json`,
 		Args: one("URL"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			u, err := p.parseURL(cmd, args[0])
-			if err != nil {
-				return err
-			}
-			return o.run(cmd, u)
-		},
+		RunE: p.onURL(o.run),
 	}
 	o.addFlags(cmd)
 	cmd.Flags().IntVar(&o.count, "count", 5, "round trips")

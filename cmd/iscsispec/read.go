@@ -30,14 +30,10 @@ func (p *program) readCommand() *cobra.Command {
 standard output. Both are of whole blocks of the unit. Numbers may end in K, M, G or T, for powers of 1024.
 
 Exit status: 0 all was read, 1 the unit refused, 2 what was asked for does not fit the unit, 3 it could not be reached.` + credentialsHelp,
+		Example: `  iscsispec read iscsi://192.0.2.10/iqn.2003-01.com.example:disk/0 --length 1M --to first.img
+  iscsispec read iscsi://192.0.2.10/iqn.2003-01.com.example:disk/0 --offset 64K --length 4K | xxd`,
 		Args: one("URL"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			u, err := p.parseURL(cmd, args[0])
-			if err != nil {
-				return err
-			}
-			return o.run(cmd, u)
-		},
+		RunE: p.onURL(o.run),
 	}
 	o.addDiskFlags(cmd)
 	cmd.Flags().Var(&o.length, "length", "how much to read")

@@ -78,7 +78,7 @@ func listProfiles(w io.Writer) error {
 
 // findProfile takes an embedded name or, where it looks like a path, a file.
 func findProfile(name string) (*simtarget.Profile, error) {
-	if strings.ContainsRune(name, os.PathSeparator) || strings.HasSuffix(name, ".yaml") || strings.HasSuffix(name, ".yml") {
+	if isPath(name) {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			return nil, usageError("profile: %w", err)

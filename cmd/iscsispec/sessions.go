@@ -37,6 +37,9 @@ With --watch the sessions are kept up, and every change is told, until an interr
 again, devices that come, go, or wait.
 
 Exit status: 0 all logins succeeded, 3 one did not, or a session was lost at once, 130 interrupted.` + credentialsHelp,
+		Example: `  iscsispec sessions iscsi://192.0.2.10
+  iscsispec sessions iscsi://192.0.2.10 --watch --json
+  iscsispec sessions iscsi://192.0.2.10/iqn.2003-01.com.example:disk iscsi://192.0.2.10/iqn.2003-01.com.example:disk --as hypervisor-like`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var urls []iscsi.URL
@@ -59,9 +62,14 @@ func (o *sessionsOptions) run(cmd *cobra.Command, urls []iscsi.URL) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	manager, err := initiator.NewManager(initiator.ManagerConfig{
-		InitiatorName: o.initiator, Ports: []initiator.Port{{Name: "tool", Dialer: new(net.Dialer)}}, ISID: ownISIDs(),
-	})
+	cfg := initiator.ManagerConfig{InitiatorName: o.initiator, Ports: []initiator.Port{{Name: "tool", Dialer: new(net.Dialer)}}, ISID: ownISIDs()}
+	if o.like != nil {
+		var err error
+		if cfg, err = o.like.Manager(cfg); err != nil {
+			return usageError("--as: %w", err)
+		}
+	}
+	manager, err := initiator.NewManager(cfg)
 	if err != nil {
 		return &statusError{exitDefect, err}
 	}

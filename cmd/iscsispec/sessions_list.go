@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -25,11 +26,14 @@ type sessionLine struct {
 	Kind        string           `json:"kind"`
 	State       string           `json:"state"`
 	Since       time.Time        `json:"since"`
+	Initiator   string           `json:"initiator"`
+	Port        string           `json:"initiator_port"`
 	Target      string           `json:"target"`
 	Alias       string           `json:"target_alias,omitempty"`
 	Group       *int             `json:"portal_group,omitempty"`
 	Asked       string           `json:"portal_asked"`
 	Reached     string           `json:"portal_reached"`
+	Next        string           `json:"portal_next"`
 	Redirects   []string         `json:"redirects"`
 	ISID        string           `json:"isid"`
 	TSIH        string           `json:"tsih"`
@@ -40,19 +44,34 @@ type sessionLine struct {
 	Added       bool             `json:"added"`
 	Logins      int              `json:"logins"`
 	Attempts    int              `json:"attempts"`
+	LostAt      *time.Time       `json:"lost_at,omitempty"`
 	Queued      int              `json:"queued"`
+	InFlight    int              `json:"in_flight"`
 	LastError   string           `json:"last_error,omitempty"`
 }
 
+// connectionLine is one connection. Its digests and segment lengths are its own.
 type connectionLine struct {
-	CID    uint16 `json:"cid"`
-	Local  string `json:"local"`
-	Remote string `json:"remote"`
+	CID       uint16    `json:"cid"`
+	Asked     string    `json:"portal_asked"`
+	Reached   string    `json:"portal_reached"`
+	Local     string    `json:"local"`
+	Remote    string    `json:"remote"`
+	Since     time.Time `json:"since"`
+	Header    string    `json:"header_digest"`
+	Data      string    `json:"data_digest"`
+	Receives  int       `json:"max_recv_data_segment_length"`
+	Sends     int       `json:"target_max_recv_data_segment_length"`
+	Commands  int       `json:"commands"`
+	Recovered bool      `json:"recovering,omitempty"`
 }
 
 // deviceLine is one device.
 type deviceLine struct {
 	Name      string     `json:"name"`
+	VPD83     string     `json:"designator,omitempty"`
+	Serial    string     `json:"serial,omitempty"`
+	Boot      bool       `json:"boot,omitempty"`
 	Type      string     `json:"type"`
 	Vendor    string     `json:"vendor"`
 	Product   string     `json:"product"`
@@ -75,7 +94,7 @@ func listingOf(m *initiator.Manager) listing {
 	}
 	for _, d := range m.Devices() {
 		line := deviceLine{
-			Name: d.Name, Type: deviceTypeName(d.Type), Vendor: d.Identity.Vendor, Product: d.Identity.Product,
+			Name: d.Name, VPD83: d.Identity.Designator, Serial: d.Identity.Serial, Boot: d.Boot, Type: deviceTypeName(d.Type), Vendor: d.Identity.Vendor, Product: d.Identity.Product,
 			Bytes: d.Blocks * uint64(d.BlockSize), BlockSize: d.BlockSize, Blocked: d.Blocked, Paths: []pathLine{},
 		}
 		for _, p := range d.Paths {
@@ -93,10 +112,15 @@ func (l listing) lost() bool {
 
 func sessionLineOf(s initiator.SessionStatus) sessionLine {
 	line := sessionLine{
-		ID: s.ID.String(), Kind: s.Kind.String(), State: s.State.String(), Since: s.Since, Target: s.TargetName, Alias: s.TargetAlias,
-		Asked: s.Configured.HostPort(), Reached: s.Current.HostPort(), Redirects: []string{}, ISID: s.ISID.String(),
+		ID: s.ID.String(), Kind: s.Kind.String(), State: s.State.String(), Since: s.Since, Initiator: s.InitiatorName, Port: s.InitiatorPort,
+		Target: s.TargetName, Alias: s.TargetAlias, Asked: s.Configured.HostPort(), Reached: s.Current.HostPort(),
+		Next: s.NextPortal.HostPort(), Redirects: []string{}, ISID: s.ISID.String(),
 		TSIH: fmt.Sprintf("0x%04x", s.TSIH), Connections: []connectionLine{}, Header: digestName(s.Params.HeaderDigest),
 		Data: digestName(s.Params.DataDigest), Negotiated: negotiated(s.Params), Added: s.Added, Logins: s.Logins, Attempts: s.Attempts, Queued: s.Queued,
+		InFlight: s.InFlight,
+	}
+	if !s.LostAt.IsZero() {
+		line.LostAt = &s.LostAt
 	}
 	if s.Params.HasTargetPortalGroupTag {
 		line.Group = new(s.Params.TargetPortalGroupTag)
@@ -104,8 +128,12 @@ func sessionLineOf(s initiator.SessionStatus) sessionLine {
 	for _, r := range s.Redirects {
 		line.Redirects = append(line.Redirects, fmt.Sprintf("%s from %s to %s", r.Status, r.From.HostPort(), r.To.HostPort()))
 	}
-	for _, cid := range s.CIDs {
-		line.Connections = append(line.Connections, connectionLine{cid, s.LocalAddress.String(), s.RemoteAddress.String()})
+	for _, c := range s.Connections {
+		line.Connections = append(line.Connections, connectionLine{
+			CID: c.CID, Asked: c.Configured.HostPort(), Reached: c.Current.HostPort(), Local: c.LocalAddress.String(), Remote: c.RemoteAddress.String(),
+			Since: c.Since, Header: digestName(c.HeaderDigest), Data: digestName(c.DataDigest), Receives: c.MaxRecvDataSegmentLength,
+			Sends: c.PeerMaxRecvDataSegmentLength, Commands: c.Commands, Recovered: c.Recovering,
+		})
 	}
 	if s.LastError != nil {
 		line.LastError = s.LastError.Error()
@@ -164,6 +192,7 @@ func (s sessionLine) write(b *strings.Builder) {
 		added = ", added"
 	}
 	fmt.Fprintf(b, "session %s: %s%s, %s since %s\n", s.ID, s.Kind, added, s.State, s.Since.Format(time.TimeOnly))
+	line("initiator", "%s, port %s", s.Initiator, s.Port)
 	line("target", "%s", s.Target)
 	if s.Alias != "" {
 		line("alias", "%s", s.Alias)
@@ -173,12 +202,16 @@ func (s sessionLine) write(b *strings.Builder) {
 		group = fmt.Sprintf(", portal group %d", *s.Group)
 	}
 	line("portal", "asked %s, reached %s%s", s.Asked, s.Reached, group)
+	if s.Next != s.Asked {
+		line("", "a new login begins at %s", s.Next)
+	}
 	for _, r := range s.Redirects {
 		line("redirect", "%s", r)
 	}
 	line("identifiers", "ISID %s, TSIH %s", s.ISID, s.TSIH)
 	for _, c := range s.Connections {
-		line("connection", "CID %d, %s to %s", c.CID, c.Local, c.Remote)
+		line("connection", "CID %d, %s to %s, since %s, digests: header %s, data %s; segments: %d in, %d out%s", c.CID, c.Local, c.Remote,
+			c.Since.Format(time.TimeOnly), c.Header, c.Data, c.Receives, c.Sends, map[bool]string{true: ", being recovered"}[c.Recovered])
 	}
 	line("digests", "header %s, data %s", s.Header, s.Data)
 	name := "negotiated"
@@ -188,6 +221,10 @@ func (s sessionLine) write(b *strings.Builder) {
 			b.WriteString("\n")
 			name = ""
 		}
+	}
+	line("logins", "%d%s", s.Logins, map[bool]string{true: fmt.Sprintf(", %d attempts since the loss", s.Attempts)}[s.LostAt != nil])
+	if s.Queued+s.InFlight > 0 {
+		line("requests", "%d waiting, %d with the target", s.Queued, s.InFlight)
 	}
 	if s.LastError != "" {
 		line("last error", "%s", s.LastError)
@@ -199,7 +236,10 @@ func (d deviceLine) write(b *strings.Builder) {
 	if d.BlockSize > 0 {
 		size = ", " + bytesText(d.Bytes)
 	}
-	fmt.Fprintf(b, "device %s: %s%s, %s %s\n", d.Name, d.Type, size, d.Vendor, d.Product)
+	fmt.Fprintf(b, "device %s: %s%s, %s %s%s\n", d.Name, d.Type, size, d.Vendor, d.Product, map[bool]string{true: ", boot device"}[d.Boot])
+	if d.VPD83 != "" || d.Serial != "" {
+		fmt.Fprintf(b, "  identity    VPD 83h %s, serial %s\n", cmp.Or(d.VPD83, "none"), cmp.Or(d.Serial, "none"))
+	}
 	for _, p := range d.Paths {
 		fmt.Fprintf(b, "  path        session %s, LUN %s%s\n", p.Session, p.LUN, map[bool]string{true: ", waiting"}[p.Blocked])
 	}

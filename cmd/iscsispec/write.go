@@ -38,14 +38,10 @@ for powers of 1024.
 What was at that place is lost, so nothing is written without --allow writes.
 
 Exit status: 0 all was written, 1 the unit refused, 2 the input does not fit the unit, 3 it could not be reached.` + credentialsHelp,
+		Example: `  iscsispec write iscsi://192.0.2.10/iqn.2003-01.com.example:disk/0 --in disk.img --allow writes
+  xzcat disk.img.xz | iscsispec write iscsi://192.0.2.10/iqn.2003-01.com.example:disk/0 --in - --allow writes --json`,
 		Args: one("URL"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			u, err := p.parseURL(cmd, args[0])
-			if err != nil {
-				return err
-			}
-			return o.run(cmd, u)
-		},
+		RunE: p.onURL(o.run),
 	}
 	o.addDiskFlags(cmd)
 	cmd.Flags().StringVar(&o.in, "in", "", `file to write, or "-" for standard input`)
