@@ -10,7 +10,7 @@ func redirectRows() []RowDeviation {
 		{"redirect.address.default-port", func(d *Deviations) { d.Redirect.PortZero = true }},
 		{"redirect.address.ipv6", func(d *Deviations) { d.Redirect.SplitFirstColon = true }},
 		{"redirect.address.dns-name", func(d *Deviations) { d.Redirect.OnlyDottedQuads = true }},
-		{"redirect.address.with-tag", func(d *Deviations) { d.Redirect.TagInPort = true }},
+		{"redirect.address.with-tag", func(d *Deviations) { d.Redirect.TagInPort, d.Redirect.PortZero = true, true }},
 		{"redirect.address.missing", func(d *Deviations) { d.Redirect.MissingAddressRetries = true }},
 		{"redirect.address.malformed", func(d *Deviations) { d.Redirect.TruncatePort = true }},
 		{"redirect.address.several", func(d *Deviations) { d.Redirect.LastAddressOnly = true }},
