@@ -92,7 +92,7 @@ func (c *connection) departAnswer(t *task, p *pdu.TaskManagementResponse) (done 
 	}
 	if t.exchange == nil {
 		if t.given != nil && d.LateAnswersAct {
-			t.given.before = s.order + 1
+			t.given.before, t.given.request.Function = s.order+1, pdu.FunctionAbortTaskSet
 			c.conclusive(t.given, p.Response)
 		}
 		return false

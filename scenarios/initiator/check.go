@@ -54,6 +54,8 @@ func Checks() []Check {
 		r2tChecks(),
 		dataInChecks(),
 		statusChecks(),
+		taskManagementChecks(),
+		taskEffectChecks(),
 	)
 }
 
