@@ -90,10 +90,12 @@ func (c *connection) heed(p *pdu.AsyncMessage) {
 		}
 		if named := s.byCID(p.Parameter1); named != nil {
 			named.expectDrop(p.Event, time.Duration(wait)*time.Second)
+			named.notice.time2Retain = time.Duration(p.Parameter3) * time.Second
 		}
 	case pdu.AsyncSessionDrop:
 		for _, other := range s.conns {
 			other.expectDrop(p.Event, time.Duration(wait)*time.Second)
+			other.notice.time2Retain = time.Duration(p.Parameter3) * time.Second
 		}
 	case pdu.AsyncTasksTerminated:
 		c.tasksTerminated(p)

@@ -53,6 +53,12 @@ func (c *connection) receiveR2T(h *pdu.BHS) error {
 	if c.phase >= phaseLeaving {
 		return nil // After the Logout Request no new data is promised.
 	}
+	if t.resync {
+		t.resync, t.dataSN = false, p.R2TSN
+		if c.s.params.DataSequenceInOrder {
+			t.solicited = int(p.BufferOffset)
+		}
+	}
 	filled := false
 	if c.s.recovers() && p.R2TSN != t.dataSN && !c.s.dev.DataOut.ServesRepetitions {
 		var err error

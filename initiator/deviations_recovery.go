@@ -28,6 +28,18 @@ type RecoveryDeviations struct {
 	CountDuplicates bool
 	// SNACKAfterGap asks for the number after the missing one.
 	SNACKAfterGap bool
+	// WaitForRecovery waits for connection recovery where the level allows none.
+	WaitForRecovery bool
+	// NoExpiry goes on with connection recovery long after Time2Retain has passed.
+	NoExpiry bool
+	// ResendsReassigned sends the command of a task anew, under a new CmdSN, instead of TASK REASSIGN.
+	ResendsReassigned bool
+	// ZeroExpDataSN reassigns reads with ExpDataSN 0, and goes on where their data had ended all the same.
+	ZeroExpDataSN bool
+	// WaitAfterRefusal goes on waiting for a task whose reassignment the target has refused.
+	WaitAfterRefusal bool
+	// LeaveGap leaves the CmdSN of commands that died with their connection to nobody.
+	LeaveGap bool
 	// SNACKFromZero asks for all the data of the task, from DataSN 0 on.
 	SNACKFromZero bool
 }

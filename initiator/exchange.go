@@ -14,12 +14,14 @@ type exchange struct {
 	timer *time.Timer   // Ends the connection when no answer comes; nil for none.
 	err   error         // Why there is no answer.
 
-	response   byte             // Of task management and logout.
-	lastResort bool             // Of task management: if it does not end the task, the connection has to.
-	reason     pdu.LogoutReason // Of logout.
-	additional [3]byte          // Of task management.
-	data       []byte
-	text       *textExchange // Of a Text Request: the exchange that it belongs to.
+	response               byte             // Of task management and logout.
+	named                  *connection      // Of logout: the lost connection that it is about.
+	time2Wait, time2Retain time.Duration    // Of the answer to it.
+	lastResort             bool             // Of task management: if it does not end the task, the connection has to.
+	reason                 pdu.LogoutReason // Of logout.
+	additional             [3]byte          // Of task management.
+	data                   []byte
+	text                   *textExchange // Of a Text Request: the exchange that it belongs to.
 
 	// Of task management: what it was sent for.
 	request TaskManagement

@@ -123,7 +123,7 @@ func (s *Session) join(nc net.Conn, reader *pdu.Reader, info *SessionInfo, x *lo
 	if s.culprit != nil {
 		return nil, &LoginError{Stage: StageOperational, Err: s.fate()}
 	}
-	s.window.update(x.window.expected, x.window.max)
+	s.window.update(x.expCmdSN, x.maxCmdSN)
 	s.conns = append(s.conns, c)
 	c.run()
 	s.pump()

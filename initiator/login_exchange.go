@@ -41,6 +41,8 @@ type loginExchange struct {
 	expStatSN uint32
 	tsih      uint16
 	window    commandWindow
+	// expCmdSN and maxCmdSN are those of the last response.
+	expCmdSN, maxCmdSN uint32
 	held      text.Pairs // What the deviations LateNames and LateChallenge keep for the next request.
 	stray     text.Pairs // TargetAddress in a response that was no redirect.
 	delayed   bool       // For the deviation RestartSecurity: the last request asked for the end of the operational stage.
@@ -280,6 +282,7 @@ func (x *loginExchange) transit(p *pdu.LoginResponse, reply text.Pairs) (*pdu.Lo
 	if x.dev.Login.CommandAfterLogin {
 		next++
 	}
+	x.expCmdSN, x.maxCmdSN = p.ExpCmdSN, p.MaxCmdSN
 	x.window = newWindow(next, p.ExpCmdSN, p.MaxCmdSN)
 	return nil, nil
 }

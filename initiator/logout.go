@@ -3,6 +3,7 @@ package initiator
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
@@ -60,7 +61,8 @@ func (s *Session) logoutBetween() error {
 	if s.culprit != nil {
 		return s.fate()
 	}
-	s.byUser, s.culprit = true, s.failed[0]
+	s.byUser = true
+	s.condemn(slices.Concat(s.failed, s.conns)[0])
 	return nil
 }
 
@@ -82,7 +84,7 @@ func (c *connection) leave(cause error) (*exchange, error) {
 	s := c.s
 	if c.phase == phaseLeaving { // The target had asked for it, and the request is on its way.
 		for _, t := range s.tasks.inOrder() {
-			if t.kind == taskLogout && t.conn == c {
+			if t.kind == taskLogout && t.conn == c && t.exchange.named == nil {
 				return t.exchange, nil
 			}
 		}
@@ -124,6 +126,9 @@ func (c *connection) sendLogout(t *task, reason pdu.LogoutReason, cid uint16) {
 	t.exchange.reason = reason
 	p := pdu.LogoutRequest{Immediate: true, Reason: reason, ITT: t.itt, CID: cid, CmdSN: c.s.window.next}
 	var e sendEntry
+	if lost := t.exchange.named; lost != nil {
+		p.ExpStatSN, e.stamped = lost.acknowledges(), true // Of the connection that is logged out (RFC 7143, Section 11.14.4).
+	}
 	p.EncodeBHS(&e.header)
 	if c.s.dev.Sequencing.LogoutGarbage {
 		e.header[38] = 0x5a
@@ -146,6 +151,12 @@ func (c *connection) receiveLogout(h *pdu.BHS) error {
 	c.note(p.ExpCmdSN, p.MaxCmdSN)
 	t := c.s.tasks.find(p.ITT)
 	if t == nil || t.kind != taskLogout {
+		return nil
+	}
+	if x := t.exchange; x.named != nil {
+		x.response = byte(p.Response)
+		x.time2Wait, x.time2Retain = time.Duration(p.Time2Wait)*time.Second, time.Duration(p.Time2Retain)*time.Second
+		c.answer(t)
 		return nil
 	}
 	n := &c.notice

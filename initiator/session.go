@@ -1,6 +1,7 @@
 package initiator
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -35,9 +36,11 @@ type Session struct {
 	window  commandWindow
 	tasks   taskTable
 	waiting requestList
-	order   uint64      // Requests submitted so far.
-	byUser  bool        // The user has asked for the logout.
-	culprit *connection // The connection whose end ended the session; nil while the session goes on.
+	order   uint64          // Requests submitted so far.
+	byUser  bool            // The user has asked for the logout.
+	culprit *connection     // The connection whose end ended the session; nil while the session goes on.
+	life    context.Context // Ends when the session is doomed.
+	doom    context.CancelFunc
 	loss    Loss
 	// resetBefore tells which tasks a function ends that may close the session before its answer is out: those of lower order.
 	resetBefore uint64
@@ -58,11 +61,12 @@ const (
 
 // notice is what was announced about the end of a connection.
 type notice struct {
-	async     byte // Event code, 0 for none.
-	planned   bool
-	time2Wait time.Duration
-	hasWait   bool        // Time2Wait replaces the negotiated one.
-	timer     *time.Timer // When patience with the announced end is over.
+	async       byte // Event code, 0 for none.
+	planned     bool
+	time2Wait   time.Duration
+	hasWait     bool // Time2Wait replaces the negotiated one, and Time2Retain too.
+	time2Retain time.Duration
+	timer       *time.Timer // When patience with the announced end is over.
 }
 
 // newSession makes the session of a login that has just ended well.
@@ -72,6 +76,7 @@ func newSession(cfg LoginConfig, dev *Deviations, d Dialer, info SessionInfo, w 
 		ended: make(chan struct{}), textTurn: make(chan struct{}, 1),
 	}
 	s.late.told.L = &s.mu
+	s.life, s.doom = context.WithCancel(context.Background())
 	s.tasks.loose = dev.Status.LowTagBits
 	return s
 }
@@ -110,6 +115,11 @@ func (s *Session) Close() { s.fail(ErrClosed) }
 func (s *Session) fail(cause error) {
 	s.mu.Lock()
 	c := s.lead()
+	if c == nil && s.culprit == nil {
+		lost := slices.Concat(s.failed, s.conns)[0] // What is being recovered is given up.
+		lost.broken, lost.brokenAt = cause, time.Now()
+		s.condemn(lost)
+	}
 	s.mu.Unlock()
 	if c != nil {
 		c.fail(cause)
@@ -138,7 +148,13 @@ func (s *Session) lose(c *connection) (others []*connection) {
 	if s.culprit != nil || s.survives(c) {
 		return nil
 	}
+	return s.condemn(c)
+}
+
+// condemn ends the session because of one connection. It returns the others, whose sockets are to be closed. The mutex is held.
+func (s *Session) condemn(c *connection) (others []*connection) {
 	s.culprit = c
+	s.doom()
 	for _, other := range s.conns {
 		if other.broken == nil {
 			other.stop(c.broken, c.brokenAt)
@@ -150,7 +166,13 @@ func (s *Session) lose(c *connection) (others []*connection) {
 
 // survives reports whether the session goes on without a connection that has ended. The mutex is held.
 func (s *Session) survives(c *connection) bool {
-	return s.phase == sessionOpen && errors.Is(c.broken, errConnectionClosed) && s.hasOther(c)
+	if s.phase != sessionOpen || s.byUser {
+		return false
+	}
+	if errors.Is(c.broken, errConnectionClosed) {
+		return s.hasOther(c)
+	}
+	return s.recoverable(c)
 }
 
 // left takes a connection out whose goroutines have ended. The last one ends the session.
@@ -161,8 +183,14 @@ func (s *Session) left(c *connection) {
 	if c.notice.timer != nil {
 		c.notice.timer.Stop()
 	}
-	if s.culprit == nil {
+	switch {
+	case s.culprit != nil:
+	case errors.Is(c.broken, errConnectionClosed):
 		s.rehome(c, &over)
+	default:
+		s.endExchanges(c, &over)
+		s.failed = append(s.failed, c)
+		go s.recoverConnection(c)
 	}
 	close(c.gone)
 	last := s.finished()
@@ -230,8 +258,11 @@ func (s *Session) abandon(t *task, fate error, over *completions) {
 
 // fate is the error of all requests that the end of the session leaves without an answer.
 func (s *Session) fate() error {
-	if s.byUser {
+	switch {
+	case s.byUser:
 		return ErrLoggedOut
+	case s.culprit == nil:
+		return fmt.Errorf("%w: the session is between connections", ErrTransportLost)
 	}
 	return fmt.Errorf("%w: %w", ErrTransportLost, s.culprit.broken)
 }

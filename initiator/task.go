@@ -54,6 +54,8 @@ type task struct {
 	scattered  bool   // Data has gaps, so that spans say where it is.
 	acked      uint32 // The DataSN up to which the target knows that data has come,
 	ackedBytes int    // and the bytes before it.
+	reassigned int    // How often another connection took it over.
+	resync     bool   // The next R2T says where its R2TSN and offset go on.
 	epoch      uint32 // The connection's when the command was sent.
 
 	deviating *deviatingWrite // Of a deviating initiator's writes only.

@@ -43,7 +43,9 @@ func newWireWriter(nc net.Conn, d pdu.Digests) *wireWriter {
 
 // add puts one entry, stamped with expStatSN, among what flush will write. It writes itself when too much has come together.
 func (w *wireWriter) add(e *sendEntry, expStatSN uint32) error {
-	binary.BigEndian.PutUint32(e.header[28:], expStatSN)
+	if !e.stamped {
+		binary.BigEndian.PutUint32(e.header[28:], expStatSN)
+	}
 	if e.chunk > 0 {
 		return w.sequence(e)
 	}

@@ -16,6 +16,8 @@ type sendEntry struct {
 	chunk int
 	// answersR2T says that the sequence was asked for.
 	answersR2T bool
+	// stamped says that the header has its ExpStatSN already.
+	stamped bool
 	// part says that more of the sequence follows in another entry, as only a deviating initiator has it.
 	part bool
 }
