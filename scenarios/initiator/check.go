@@ -56,6 +56,10 @@ func Checks() []Check {
 		statusChecks(),
 		taskManagementChecks(),
 		taskEffectChecks(),
+		cmdSNChecks(),
+		windowChecks(),
+		statSNChecks(),
+		commandChecks(),
 	)
 }
 

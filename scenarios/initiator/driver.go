@@ -77,6 +77,9 @@ type Pending struct {
 	told    bool         // its end is in the trace
 }
 
+// String names the operation in the trace, where no address of memory may stand.
+func (p *Pending) String() string { return fmt.Sprintf("operation %d", p.Number) }
+
 // Ended tells whether the operation is over.
 func (p *Pending) Ended() bool {
 	select {
