@@ -38,7 +38,7 @@ type KeyDeviations struct {
 	AssumeFastAbort bool
 	// LastOfList answers TaskReporting with the last value that was offered.
 	LastOfList bool
-	// LevelTwo answers iSCSIProtocolLevel with one more than it supports.
+	// LevelAbove answers iSCSIProtocolLevel with one more than it supports.
 	LevelAbove bool
 	// NegotiateArchitecture answers X#NodeArchitecture.
 	NegotiateArchitecture bool
@@ -49,6 +49,7 @@ func keyRows() []RowDeviation {
 	return []RowDeviation{
 		{"keys.digest-offer", func(d *Deviations) { d.Keys.LowerCaseDigest = true }},
 		{"keys.digest-response", func(d *Deviations) { d.Keys.DataDigestFollowsHeader = true }},
+		{"keys.digest-crc32c-supported", func(d *Deviations) { d.Digest.BigEndian = true }},
 		{"keys.markers-obsolete", func(d *Deviations) { d.Keys.AgreeToMarkers = true }},
 		{"keys.immediatedata", func(d *Deviations) { d.Keys.ImmediateDespiteNo = true }},
 		{"keys.mrdsl-declared", func(d *Deviations) { d.Keys.ReceiveOneLess = true }},

@@ -13,6 +13,8 @@ type DigestDeviations struct {
 	PadExcluded bool
 	// AHSExcluded leaves additional header segments out of the header digest.
 	AHSExcluded bool
+	// BigEndian sends digests with the most significant byte first.
+	BigEndian bool
 	// TrustHeaders does not compare header digests.
 	TrustHeaders bool
 	// TrustData does not compare data digests.

@@ -60,8 +60,15 @@ func (cfg *LoginConfig) wants(dev *Deviations) []text.Want {
 		}
 		wants = append(wants, text.Want{Key: o.Key, Offer: o.Value, Require: demandsDigest(o)})
 	}
+	if !slices.ContainsFunc(cfg.Offers, func(o Offer) bool { return o.Key == text.KeyTaskReporting }) {
+		wants = append(wants, text.Want{Key: text.KeyTaskReporting, Limit: taskReporting})
+	}
 	return wants
 }
+
+// taskReporting is all that a target may offer as TaskReporting and have: FastAbort is the one that aborts soonest, but the target's
+// order decides (RFC 7143, Sections 6.2.1 and 13.23).
+const taskReporting = "FastAbort,ResponseFence,RFC3720"
 
 // discoveryOffers reports whether an offer may be made in a discovery session, where private keys have no place and
 // ErrorRecoveryLevel is 0 whatever normal sessions offer (RFC 7143, Sections 13.21 and 13.22).

@@ -2,6 +2,7 @@ package initiator
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"net"
 
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
@@ -102,7 +103,7 @@ func (w *wireWriter) pdu(h *pdu.BHS, ahs, data []byte) error {
 		if w.digest.AHSExcluded {
 			ahs = nil
 		}
-		w.flat = binary.LittleEndian.AppendUint32(w.flat, pdu.Checksum(h[:], ahs))
+		w.checksum(pdu.Checksum(h[:], ahs))
 	}
 	if len(data) == 0 {
 		return nil
@@ -123,7 +124,7 @@ func (w *wireWriter) pdu(h *pdu.BHS, ahs, data []byte) error {
 		if w.digest.PadExcluded {
 			pad = nil
 		}
-		w.flat = binary.LittleEndian.AppendUint32(w.flat, pdu.Checksum(data, pad))
+		w.checksum(pdu.Checksum(data, pad))
 	}
 	return nil
 }
@@ -134,6 +135,14 @@ func (w *wireWriter) flushDirectly(d *directWriter) bool {
 	w.flat = w.flat[:copy(w.flat, w.flat[n:])]
 	w.size = 0
 	return len(w.flat) == 0
+}
+
+// checksum adds a digest, least significant byte first (RFC 7143, Section 13.1).
+func (w *wireWriter) checksum(sum uint32) {
+	if w.digest.BigEndian {
+		sum = bits.ReverseBytes32(sum)
+	}
+	w.flat = binary.LittleEndian.AppendUint32(w.flat, sum)
 }
 
 // flush writes all that was added.

@@ -49,6 +49,8 @@ func Checks() []Check {
 		authChallengeChecks(),
 		authProofChecks(),
 		authSuccessChecks(),
+		keyChecks(),
+		keyDataChecks(),
 		asyncChecks(),
 		dataOutChecks(),
 		r2tChecks(),
