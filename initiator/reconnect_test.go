@@ -139,3 +139,24 @@ func TestJitter(t *testing.T) {
 		t.Error("two seeds drew the same gaps")
 	}
 }
+
+// TestGapsGrow checks gaps that grow by one interval with each attempt of an outage, up to their bound, and begin anew after a login.
+func TestGapsGrow(t *testing.T) {
+	s := reconnectSchedule{interval: time.Second, most: 4 * time.Second}
+	for range 2 {
+		now := s.lastStart.Add(time.Hour)
+		s.lost(now, 0)
+		for i, want := range []time.Duration{0, 1, 2, 3, 4, 4, 4} {
+			next := s.next()
+			if next.Before(now) {
+				next = now
+			}
+			if got := next.Sub(now); got != want*time.Second {
+				t.Errorf("attempt %d comes %v after the one before, want %v", i+1, got, want*time.Second)
+			}
+			now = next
+			s.started(now)
+			s.failed(now)
+		}
+	}
+}
