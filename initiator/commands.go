@@ -161,7 +161,7 @@ func (s *managedSession) returned(p *pending) {
 // the queue, to be issued as a new command; a sequential device must not execute it twice, so there it fails unless it was
 // never sent.
 func (s *managedSession) cameBack(p *pending) {
-	if p.via == s.session {
+	if p.via == s.session && s.session.doomed() {
 		s.ready = false // The loss is about to be told; newcomers wait behind this request from now on.
 	}
 	switch dev := s.m.dev.Queue; {

@@ -78,6 +78,9 @@ type LoginConfig struct {
 	HeaderDigest, DataDigest []string
 	// Offers are the operational keys in the order in which they are sent; nil means DefaultOffers(Type).
 	Offers []Offer
+	// MaxConnections and ErrorRecoveryLevel, when above 1 and 0, replace the offers of those keys; level 2 raises an offer of 0 for
+	// DefaultTime2Retain to 20, without which no connection could be recovered (RFC 7143, Sections 13.2, 13.16 and 13.20).
+	MaxConnections, ErrorRecoveryLevel int
 	// SkipSecurityStage begins the login in the operational stage. It is refused together with CHAP.
 	SkipSecurityStage bool
 	// AwaitAuthMethod offers no AuthMethod, and takes CHAP, or None without credentials, from what the target proposes. A target that

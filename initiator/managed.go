@@ -20,6 +20,9 @@ type managedSession struct {
 	settings LoginSettings
 	place    *place
 	port     Port
+	// wish is how many connections the session is to have, 0 before it was looked at; keeper the Session whose connections are kept up.
+	wish   int
+	keeper *Session
 
 	// ---- the owner's from here on ----
 
@@ -166,6 +169,7 @@ func (s *managedSession) connected(a *attempt, session *Session) {
 	s.frameByConfig()
 	removeNow := s.returnedInTime()
 	go s.watch(session)
+	s.keepUp()
 	s.m.noteCurrent(s, s.info.Current)
 	s.become(StateConnected, "login at "+s.info.Current.HostPort(), nil)
 	s.lostAt = time.Time{}

@@ -83,9 +83,25 @@ func demandsDigest(o Offer) bool {
 	return (o.Key == text.KeyHeaderDigest || o.Key == text.KeyDataDigest) && o.Value == "CRC32C"
 }
 
+// raised puts the number of connections and the level of error recovery that were asked for in the places of the offers.
+func (cfg *LoginConfig) raised(offers []Offer) []Offer {
+	for i := range offers {
+		o := &offers[i]
+		switch {
+		case o.Key == text.KeyMaxConnections && cfg.MaxConnections > 1:
+			o.Value = itoa(cfg.MaxConnections)
+		case o.Key == text.KeyErrorRecoveryLevel && cfg.ErrorRecoveryLevel > 0:
+			o.Value = itoa(cfg.ErrorRecoveryLevel)
+		case o.Key == text.KeyDefaultTime2Retain && cfg.ErrorRecoveryLevel == 2 && o.Value == "0":
+			o.Value = "20"
+		}
+	}
+	return offers
+}
+
 // operational returns the offers with the preference lists of the digests put in their places.
 func (cfg *LoginConfig) operational() []Offer {
-	offers := slices.Clone(cfg.Offers)
+	offers := cfg.raised(slices.Clone(cfg.Offers))
 	for _, d := range []struct {
 		key  string
 		list []string

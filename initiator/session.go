@@ -81,6 +81,9 @@ func newSession(cfg LoginConfig, dev *Deviations, d Dialer, info SessionInfo, w 
 	return s
 }
 
+// doomed reports whether the session is at its end. It may be asked from a request's completion.
+func (s *Session) doomed() bool { return s.life.Err() != nil }
+
 // Done is closed when the session is over and every request has been answered.
 func (s *Session) Done() <-chan struct{} { return s.ended }
 

@@ -20,6 +20,12 @@ type LoginSettings struct {
 	HeaderDigest, DataDigest []string
 	// Offers are the operational keys of normal sessions in the order in which they are sent.
 	Offers []Offer
+	// Connections is how many connections a session is to have, 1 where it is 0; it is offered as MaxConnections if it is above 1. The
+	// further ones are opened beside the first, at the portal that it has reached, and opened again when they are lost.
+	Connections int
+	// ErrorRecoveryLevel, when above 0, is offered in place of that in Offers (RFC 7143, Section 13.20), 2 together with a
+	// DefaultTime2Retain of 20 s.
+	ErrorRecoveryLevel int
 	// SkipSecurityStage begins logins in the operational stage.
 	SkipSecurityStage bool
 	// DiscoveryOffers are the operational keys of discovery sessions, which Offers are not for.
@@ -58,6 +64,12 @@ func (s LoginSettings) over(below LoginSettings) LoginSettings {
 	if s.Offers == nil {
 		s.Offers = below.Offers
 	}
+	if s.Connections == 0 {
+		s.Connections = below.Connections
+	}
+	if s.ErrorRecoveryLevel == 0 {
+		s.ErrorRecoveryLevel = below.ErrorRecoveryLevel
+	}
 	s.SkipSecurityStage = s.SkipSecurityStage || below.SkipSecurityStage
 	s.FreshISID = s.FreshISID || below.FreshISID
 	if s.DiscoveryOffers == nil {
@@ -90,6 +102,7 @@ func (s LoginSettings) loginConfig(t SessionType) LoginConfig {
 		Type: t, Manners: s.Manners,
 		InitiatorAlias: s.InitiatorAlias, CHAP: s.CHAP, HeaderDigest: s.HeaderDigest, DataDigest: s.DataDigest,
 		Offers: s.Offers, SkipSecurityStage: s.SkipSecurityStage, AwaitAuthMethod: s.AwaitAuthMethod, LoginTimeout: s.LoginTimeout,
+		MaxConnections: s.Connections, ErrorRecoveryLevel: s.ErrorRecoveryLevel,
 		PingInterval: s.PingInterval, PingTimeout: s.PingTimeout, LogoutTimeout: s.LogoutTimeout, AnswerTimeout: s.AnswerTimeout,
 	}
 }

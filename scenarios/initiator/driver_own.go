@@ -100,6 +100,9 @@ func (o *own) Do(ctx context.Context, op Op, p *Pending) Result {
 		return Result{Sessions: o.manager.Sessions()}
 	case ListDevices:
 		return Result{Devices: o.manager.Devices()}
+	case AddConnection:
+		_, err := o.manager.AddConnection(ctx, id, iscsi.Address{})
+		return Result{Session: id, Err: err}
 	case SetConfig:
 		return Result{Err: o.manager.Set(op.Change)}
 	case Restart:
