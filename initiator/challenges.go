@@ -19,7 +19,19 @@ func (s *managedSession) challenges() io.Reader {
 	if s.m.seed == 0 {
 		return nil
 	}
-	return rand.NewChaCha8(sha256.Sum256(fmt.Append(nil, s.schedule.key, "/", uint64(s.id), "/", s.tries, "/", time.Now().UnixNano())))
+	return &turns{from: rand.NewChaCha8(sha256.Sum256(fmt.Append(nil, s.schedule.key, "/", uint64(s.id), "/", s.tries, "/", time.Now().UnixNano())))}
+}
+
+// turns lets the logins of a session's connections, which may be under way at once, draw from one source.
+type turns struct {
+	mu   sync.Mutex
+	from io.Reader
+}
+
+func (t *turns) Read(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.from.Read(b)
 }
 
 // challengeBook knows the challenges to targets that logins under way have sent. A target that answers with one of them on another
