@@ -76,12 +76,11 @@ func (a *Address) UnmarshalText(text []byte) error {
 // ParseAddress reads "host", "host:port", "[ipv6]" or "[ipv6]:port". An IPv6 address without brackets and with no
 // port is understood too, since people type it. Errors are *AddressError.
 func ParseAddress(s string) (Address, error) {
-	if _, err := netip.ParseAddr(s); err == nil && strings.Contains(s, ":") {
-		return Address{Host: s}, nil
-	}
-	host, port, err := cutPort(s)
-	if err != nil {
-		return Address{}, err
+	host, port := s, uint16(0)
+	if _, err := netip.ParseAddr(s); err != nil || !strings.Contains(s, ":") {
+		if host, port, err = cutPort(s); err != nil {
+			return Address{}, err
+		}
 	}
 	if reason := hostFault(host); reason != "" {
 		return Address{}, &AddressError{Text: s, Reason: reason}
@@ -138,14 +137,16 @@ func hostFault(host string) string {
 	if len(host) > maxHostLength {
 		return fmt.Sprintf("expected a host of at most %d bytes, got %d", maxHostLength, len(host))
 	}
-	if strings.Contains(host, ":") {
-		return ""
+	what, name := "host name", host
+	if strings.Contains(host, ":") { // An IPv6 address, of which only the zone is still to be looked at.
+		_, zone, _ := strings.Cut(host, "%")
+		what, name = "zone", zone
 	}
-	for i := range len(host) {
-		c := host[i]
+	for i := range len(name) {
+		c := name[i]
 		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
 		if !letter && (c < '0' || c > '9') && c != '-' && c != '.' && c != '_' {
-			return fmt.Sprintf("character %q cannot stand in a host name", c)
+			return fmt.Sprintf("character %q cannot stand in a %s", c, what)
 		}
 	}
 	return ""

@@ -8,7 +8,7 @@ import (
 
 // FuzzParseAddress and FuzzParseISID: what is understood is written so that it is understood the same again.
 func FuzzParseAddress(f *testing.F) {
-	for _, seed := range []string{"10.0.0.1:3260", "[fe80::1]:3260", "[::1]", "array.example", "array.example:0", "::1", "host:99999"} {
+	for _, seed := range []string{"10.0.0.1:3260", "[fe80::1]:3260", "[::1]", "array.example", "array.example:0", "::1", "::%eth0", "::0%0]", "host:99999"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
