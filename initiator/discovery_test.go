@@ -67,6 +67,7 @@ func TestSendTargets(t *testing.T) {
 		"in two":           {parts: []string{a, b}},
 		"cut within a key": {parts: []string{a[:40], a[40:] + b[:5], b[5:]}, partial: []bool{true, true}},
 		"empty at the end": {parts: []string{a + b, ""}},
+		"with repetitions": {parts: []string{a + b + a, "TargetAlias=x\x00MaxRecvDataSegmentLength=512\x00"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := discover(t, c.parts, c.partial...)
