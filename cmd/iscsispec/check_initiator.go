@@ -1,25 +1,95 @@
 package main
 
 import (
+	"fmt"
+	"strings"
+	"time"
+
 	"github.com/spf13/cobra"
 
+	"github.com/iscsispec/iscsispec/scenarios"
 	"github.com/iscsispec/iscsispec/scenarios/initiator"
 )
 
+// initiatorOptions are the flags of check initiator alone.
+type initiatorOptions struct {
+	checkOptions
+	has []string
+}
+
 func (p *program) checkInitiatorCommand() *cobra.Command {
-	options := &checkOptions{}
+	options := &initiatorOptions{}
 	cmd := &cobra.Command{
-		Use:   "initiator",
+		Use:   "initiator [-- COMMAND [ARGUMENT...]]",
 		Short: "Check what an initiator puts on the wire, before a target that is played PDU by PDU",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			registry, err := p.registry()
-			if err != nil {
-				return err
-			}
-			return p.runChecks(cmd, options, registry, []string{initiator.Name})
+		Long: `check initiator runs the wire checks of initiators: without a command of the project's own initiator, in virtual time.
+
+Behind -- stands the command line of another initiator. It is run for each check, and its words {url}, {portal} and
+{target} become the scripted target's, which listens on 127.0.0.1; where it has neither {url} nor {portal}, the URL is
+its last word. It does what it does: checks of what it never does are skipped, and say so. What cannot be found out by
+looking, such as whether it re-establishes sessions, --has tells.
+
+  iscsispec check initiator -- iscsi-inq
+  iscsispec check initiator --has chap,mutual-chap -- iscsi-perf -t 5 {url}`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.checkInitiator(cmd, options, args)
 		},
 	}
-	p.checkFlags(cmd, options)
+	p.checkFlags(cmd, &options.checkOptions)
+	cmd.Flags().StringSliceVar(&options.has, "has", nil, "what the command can: "+join(initiator.Askable()))
 	return cmd
 }
+
+func join(capabilities []scenarios.Capability) string {
+	var words []string
+	for _, c := range capabilities {
+		words = append(words, string(c))
+	}
+	return strings.Join(words, ", ")
+}
+
+func (p *program) checkInitiator(cmd *cobra.Command, o *initiatorOptions, args []string) error {
+	embedded, err := p.registry()
+	if err != nil {
+		return err
+	}
+	switch dash := cmd.ArgsLenAtDash(); {
+	case dash < 0 && len(args) > 0, dash > 0:
+		return usageError("unexpected argument %q: the command of an initiator stands behind --", args[0])
+	case len(args) == 0 && dash == 0:
+		return usageError("no command behind --")
+	case len(args) == 0 && len(o.has) > 0:
+		return usageError("--has is for the command behind --")
+	case len(args) == 0:
+		return p.runChecks(cmd, &o.checkOptions, embedded, []string{initiator.Name})
+	}
+	// What is wrong with the command line is told before anything is run.
+	selection, err := o.selection()
+	if err != nil {
+		return err
+	}
+	if _, err := selection.Pick(embedded.Entries(initiator.Name)); err != nil {
+		return err
+	}
+	f := initiator.Foreign{Command: args, Seed: o.seed}
+	for _, word := range o.has {
+		f.Has = append(f.Has, scenarios.Capability(word))
+	}
+	started := time.Now()
+	suite, seen, err := initiator.Against(cmd.Context(), f)
+	switch {
+	case cmd.Context().Err() != nil:
+		return leave(exitInterrupted)
+	case err != nil:
+		return unreachable("the initiator cannot be judged: %w", err)
+	}
+	if !o.quiet {
+		fmt.Fprintf(cmd.OutOrStdout(), "initiator %s, %v commands %v, %v\n", seen.Name, len(seen.Commands), seen.Commands, time.Since(started).Round(time.Millisecond))
+	}
+	registry, err := scenarios.NewRegistry(scenarios.LoadCatalogue(), suite)
+	if err != nil {
+		return err
+	}
+	return p.runChecks(cmd, &o.checkOptions, registry, []string{initiator.Name})
+}
+

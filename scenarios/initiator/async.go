@@ -236,6 +236,8 @@ func (t *T) comesBack(since time.Time, from, to time.Duration) *Conn {
 	took := time.Since(since)
 	want := fmt.Sprintf("a new login from %v to %v after the loss", from, to)
 	switch {
+	case c == nil && !t.declared("session-manager"):
+		t.Skip("NOT-TESTABLE: the initiator is not said to re-establish sessions.")
 	case c == nil:
 		t.Fail(fmt.Sprintf("no connection within %v", took), want)
 	case took < from-t.slack(500*time.Millisecond):

@@ -37,6 +37,7 @@ type Conn struct {
 	number int
 	login  *login
 	full   bool // in full feature phase
+	left   bool // an external initiator has logged out by itself
 	aside  []probe.Event
 	want   func(probe.Event) bool // what the check waits for, so that it is no housekeeping
 	end    *probe.Event
@@ -134,10 +135,22 @@ func (c *Conn) pump() {
 		case c.MutePings && isPing(e):
 		case c.housekeeping(e):
 		case c.t.sound && c.soundly(e):
+		case c.farewell(e):
 		default:
 			c.setAside(e)
 		}
 	}
+}
+
+// farewell answers the Logout Request of an external initiator that has done what it wanted.
+func (c *Conn) farewell(e probe.Event) bool {
+	p, is := probe.As[*pdu.LogoutRequest](e)
+	if !is || c.t.Own() {
+		return false
+	}
+	c.left = true
+	c.Logout(p, pdu.LogoutSuccess)
+	return true
 }
 
 func (c *Conn) setAside(e probe.Event) {

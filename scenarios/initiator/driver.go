@@ -17,6 +17,8 @@ import (
 // Driver asks an initiator for operations. Do waits for the operation's end and may be called from several goroutines at once; what it
 // cannot do at all gives a Result whose Err is ErrNoOp. Close ends the initiator abruptly and waits until nothing of it runs.
 type Driver interface {
+	// Has tells whether the driver has an operation at all. What the initiator lacks may still show as ErrNoOp.
+	Has(op Op) bool
 	Do(ctx context.Context, op Op, p *Pending) Result
 	Close()
 }
@@ -52,6 +54,8 @@ func (r Result) Good() bool { return r.Err == nil && r.Status == scsi.StatusGood
 // String tells the result in words that can stand after "Actual:".
 func (r Result) String() string {
 	switch {
+	case r.Err != nil && ini.OutcomeOf(r.Err) == "ERROR":
+		return r.Err.Error()
 	case r.Err != nil:
 		return fmt.Sprintf("%s (%v)", ini.OutcomeOf(r.Err), r.Err)
 	case r.Request != nil && r.Status != scsi.StatusGood:
@@ -92,6 +96,9 @@ func (p *Pending) Ended() bool {
 
 // Start asks the initiator for an operation and goes on. On virtual time it has reached the initiator when Start returns.
 func (t *T) Start(op Op) *Pending {
+	if !t.driver.Has(op) {
+		t.Skip("NOT-TESTABLE: the driver has no operation %q.", op.OpName())
+	}
 	t.breathe()
 	t.ops++
 	p := &Pending{Op: op, Number: t.ops, t: t, began: t.env.Log.Now(), done: make(chan struct{})}

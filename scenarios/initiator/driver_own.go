@@ -53,6 +53,9 @@ type own struct {
 	latest ini.SessionID
 }
 
+// Has leaves the answer to the initiator.
+func (o *own) Has(Op) bool { return true }
+
 // Close ends the initiator.
 func (o *own) Close() { o.manager.Close() }
 

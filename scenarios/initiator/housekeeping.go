@@ -120,6 +120,7 @@ func (c *Conn) soundly(e probe.Event) bool {
 	case *pdu.TextRequest:
 		c.Text(p, c.answerText(p))
 	case *pdu.LogoutRequest:
+		c.left = !c.t.Own()
 		c.Logout(p, pdu.LogoutSuccess)
 	default:
 		return false

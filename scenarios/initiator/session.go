@@ -15,8 +15,14 @@ func (t *T) Session() *Conn { return t.SessionOf(ini.Data) }
 func (t *T) SessionOf(kind ini.Kind) *Conn {
 	op := t.Start(Login{Kind: kind})
 	c := t.Accept()
-	if !c.Login() {
-		t.Unclear("The login did not reach full feature phase.")
+	for {
+		if !c.Login() {
+			t.Unclear("The login did not reach full feature phase.")
+		}
+		if t.Own() || c.Session.Discovery == (kind == ini.Discovery) {
+			break
+		}
+		c = t.after(c)
 	}
 	if t.Own() {
 		if r := op.Wait(); !r.Good() {
@@ -24,6 +30,18 @@ func (t *T) SessionOf(kind ini.Kind) *Conn {
 		}
 	}
 	return c
+}
+
+// after serves a session of an external initiator that is not the one which is wanted, and takes the connection behind it.
+func (t *T) after(c *Conn) *Conn {
+	t.Soundly(func() {
+		t.until(AnswerTime, func() bool {
+			_, ended := c.Ended()
+			return ended || t.through()
+		})
+	})
+	_ = c.Close() // the array's side ends too
+	return t.Accept()
 }
 
 // Wait waits for an operation's end, while housekeeping is served, and fails when it takes longer than AnswerTime.

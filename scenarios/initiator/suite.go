@@ -2,6 +2,7 @@ package initiator
 
 import (
 	"context"
+	"net"
 
 	"github.com/iscsispec/iscsispec/faults"
 	ini "github.com/iscsispec/iscsispec/initiator"
@@ -30,6 +31,8 @@ type rig interface {
 	listen(letter string) (*portal, error)
 	// driver puts up an initiator for the check, or for a part of it.
 	driver(t *T, s *Settings) (Driver, error)
+	// tap records what passes on a connection that was taken, where the network does not.
+	tap(raw net.Conn, number int) net.Conn
 	// links are the network's ways to fail; nil for real sockets.
 	links() *faults.Network
 }
@@ -74,6 +77,8 @@ type embedded struct {
 	log              *trace.Log
 	deviations       *ini.Deviations
 }
+
+func (e *embedded) tap(raw net.Conn, _ int) net.Conn { return raw }
 
 func (e *embedded) links() *faults.Network { return e.network }
 
