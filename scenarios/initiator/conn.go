@@ -221,7 +221,7 @@ func (c *Conn) TryNext(within time.Duration, opcodes ...pdu.Opcode) probe.Event 
 
 // Next is TryNext that fails when nothing came within AnswerTime. With an external initiator, which does what it does, it skips instead.
 func (c *Conn) Next(opcodes ...pdu.Opcode) probe.Event {
-	e := c.TryNext(AnswerTime, opcodes...)
+	e := c.TryNext(c.t.patience(), opcodes...)
 	if e.Kind != probe.Arrived {
 		c.t.missing(e, fmt.Sprintf("%v on %s", opcodes, c))
 	}

@@ -157,8 +157,11 @@ func (o *outside) tap(raw net.Conn, number int) net.Conn {
 
 func (o *outside) driver(t *T, s *Settings) (Driver, error) {
 	u := iscsi.URL{Portal: t.Portal("A"), Target: t.Base.Target, HasLUN: true}
-	if c := s.Defaults.CHAP; c != nil {
+	switch c := s.Defaults.CHAP; {
+	case c != nil:
 		u.User, u.Password, u.TargetUser, u.TargetPassword = c.Name, c.Secret, c.TargetName, c.TargetSecret
+	case t.Base.CHAP != nil:
+		u.User, u.Password = t.Base.CHAP.User.Name, t.Base.CHAP.User.Secret
 	}
 	return &command{t: t, words: spelled(o.words, u)}, nil
 }

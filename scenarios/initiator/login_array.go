@@ -24,6 +24,7 @@ type login struct {
 	proven      bool
 	offered     text.Pairs // by the check, beside the sound answers
 	joins       *Session
+	heard       text.Pairs // of an external initiator, all steps together
 }
 
 // Step is one exchange of a login: a request, and the sound array's response, which a check may change before it is sent.
@@ -159,7 +160,7 @@ func (c *Conn) answer(s *Step) {
 		stage = text.SecurityNegotiation
 	}
 	l.negotiation.SetStage(stage)
-	security, others := text.CutSecurity(s.Keys)
+	security, others := text.CutSecurity(c.unheard(s.Keys))
 	for _, p := range others {
 		if _, offered := l.offered.Get(p.Key); offered {
 			s.Replies = append(s.Replies, p)
@@ -184,6 +185,21 @@ func (c *Conn) answer(s *Step) {
 		s.Answer = append(s.Answer, b.Declares...)
 	}
 	c.transit(s)
+}
+
+// unheard leaves out the keys that an external initiator has sent before: that it repeats itself is the matter of rows
+// of their own, and none of the others.
+func (c *Conn) unheard(pairs text.Pairs) (fresh text.Pairs) {
+	if c.t.Own() {
+		return pairs
+	}
+	for _, pair := range pairs {
+		if _, heard := c.login.heard.Get(pair.Key); !heard {
+			fresh = append(fresh, pair)
+		}
+	}
+	c.login.heard = append(c.login.heard, fresh...)
+	return fresh
 }
 
 // authenticate goes on with CHAP; false means that the initiator has not proved itself.

@@ -73,6 +73,9 @@ func (t *T) RClose(c *Conn) {
 
 // becauseOfThat skips where an external initiator has ended with all that it wanted: then nobody can tell why it closed.
 func (t *T) becauseOfThat(c *Conn) {
+	if t.Own() {
+		return
+	}
 	t.until(t.scaled(time.Second), t.through)
 	if t.satisfied() && t.through() {
 		t.Skip("NOT-TESTABLE: the command has ended with all that it wanted; whether it closed %s because of the stimulus cannot be told.", c)
@@ -100,6 +103,12 @@ func (t *T) RLoginFail(c *Conn, op *Pending) {
 
 // RErrUp is R-ERRUP: the request completes exactly once, and not successfully. What comes is served soundly meanwhile.
 func (t *T) RErrUp(op *Pending) Result {
+	if !t.Own() {
+		if r := op.Wait(); op.Ended() && !r.Good() {
+			return r
+		}
+		t.Skip("NOT-TESTABLE: what the requester was told does not show.")
+	}
 	t.Soundly(func() {
 		ended := t.until(AnswerTime, func() bool {
 			t.welcome()

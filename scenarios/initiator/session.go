@@ -46,11 +46,43 @@ func (t *T) after(c *Conn) *Conn {
 
 // Wait waits for an operation's end, while housekeeping is served, and fails when it takes longer than AnswerTime.
 func (p *Pending) Wait() Result {
+	if !p.t.Own() {
+		return p.outside()
+	}
 	if !p.EndsWithin(AnswerTime) {
 		p.t.Fail(fmt.Sprintf("no end of %s within %v", p.Op.OpName(), AnswerTime), "an end of "+p.Op.OpName())
 	}
 	return p.result
 }
+
+// outside is Wait for an external initiator: a login is over when the session is there, and a command line that goes on and on is served
+// soundly for a while.
+func (p *Pending) outside() Result {
+	if _, login := p.Op.(Login); login && !p.Ended() {
+		return Result{}
+	}
+	p.t.Soundly(func() {
+		p.t.until(servedTime, func() bool {
+			p.t.welcome()
+			return p.Ended()
+		})
+	})
+	if !p.Ended() {
+		return Result{}
+	}
+	return p.result
+}
+
+// outsideWhole is outside for an operation that is served from its start.
+func (p *Pending) outsideWhole() Result {
+	if _, login := p.Op.(Login); login {
+		p.Op = Read{}
+	}
+	return p.outside()
+}
+
+// servedTime is how long a command line is served soundly that does not end.
+const servedTime = 3 * time.Second
 
 // EndsWithin waits for an operation's end and tells whether it came.
 func (p *Pending) EndsWithin(d time.Duration) bool { return p.t.until(d, p.Ended) }
@@ -66,6 +98,9 @@ func (p *Pending) Result() (Result, bool) {
 // Do asks for an operation and serves everything soundly until it has ended.
 func (t *T) Do(op Op) (r Result) {
 	p := t.Start(op)
+	if !t.Own() {
+		return p.outsideWhole()
+	}
 	t.Soundly(func() {
 		ended := t.until(AnswerTime, func() bool {
 			t.welcome()

@@ -42,7 +42,7 @@ var (
 // Command waits for the next command with one of the operation codes; none means any that is no housekeeping. Whatever else comes is set
 // aside, and housekeeping is served.
 func (c *Conn) Command(opcodes ...scsi.Opcode) *Task {
-	e := c.TryCommand(AnswerTime, opcodes...)
+	e := c.TryCommand(c.t.patience(), opcodes...)
 	if e == nil {
 		end := probe.Event{Kind: probe.TimedOut, At: time.Now(), Waited: AnswerTime}
 		if c.end != nil {
