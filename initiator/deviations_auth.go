@@ -40,4 +40,6 @@ type AuthDeviations struct {
 	FailureIsProtocolError bool
 	// BitsAreBytes asks for secrets of 96 bytes where 96 bits are meant.
 	BitsAreBytes bool
+	// OncePerSession leaves the authentication out on further connections of a session.
+	OncePerSession bool
 }

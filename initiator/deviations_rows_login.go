@@ -80,6 +80,7 @@ func authRows() []RowDeviation {
 		{"auth.key-order-in-pdu", func(d *Deviations) { d.Auth.CHAP.Positional = true }},
 		{"auth.secret-not-exposed", func(d *Deviations) { d.Auth.LogSecret = true }},
 		{"auth.discovery-uses-credentials", func(d *Deviations) { d.Auth.NoneInDiscovery = true }},
+		{"auth.each-connection", func(d *Deviations) { d.Auth.OncePerSession = true }},
 		{"auth.failed-response-after-mutual-ok", func(d *Deviations) { d.Auth.FailureIsProtocolError = true }},
 		{"auth.secret-128-bit", func(d *Deviations) { d.Auth.CHAP.SecretBytes = 12 }},
 		{"auth.method-proposed-by-target", func(d *Deviations) { d.Auth.LateAlgorithm = true }},

@@ -72,7 +72,7 @@ func newLoginExchange(cfg *LoginConfig, dev *Deviations, hops int) *loginExchang
 		x.answers.MaxBytes = 4096
 	}
 	x.negotiation = text.NewNegotiation(text.Initiator, cfg.Type, wants)
-	if cfg.SkipSecurityStage || dev.Auth.StartOperational || dev.Redirect.ContinueStage && hops > 0 {
+	if cfg.SkipSecurityStage || dev.Auth.StartOperational || dev.Auth.OncePerSession && cfg.joins != nil || dev.Redirect.ContinueStage && hops > 0 {
 		x.stage = pdu.StageOperational
 	}
 	x.negotiation.SetStage(negotiationStage(x.stage))

@@ -24,6 +24,7 @@ func authMethodChecks() []Check {
 		}},
 		{ID: "auth.stage-skipped-by-target", Base: WithCHAP, Driver: withBothCredentials, Run: stageSkipped},
 		{ID: "auth.discovery-uses-credentials", Base: WithCHAP, Driver: withCredentials, Run: discoveryAuthenticates},
+		{ID: "auth.each-connection", Base: withTwoConnections, Driver: withTwoAuthenticated, Run: eachConnection},
 	}
 }
 
@@ -147,5 +148,32 @@ func discoveryAuthenticates(t *T) {
 		if r := t.Do(Discover{}); !r.Good() || len(r.Targets) == 0 {
 			t.Fail(r, "the targets")
 		}
+	}
+}
+
+// withTwoConnections makes the array ask for CHAP on up to two connections, withTwoAuthenticated makes the own initiator ready for that.
+func withTwoConnections(b *Base) {
+	WithCHAP(b)
+	b.Params.MaxConnections = 2
+}
+
+func withTwoAuthenticated(s *Settings) {
+	s.CHAP(false)
+	s.Offer(text.KeyMaxConnections, "2")
+}
+
+func eachConnection(t *T) {
+	var names []string
+	prove := func(s *Step) {
+		if name, found := s.Keys.Get("CHAP_N"); found {
+			names = append(names, name)
+		}
+	}
+	t.login(Login{}, prove)
+	op := t.Start(AddConnection{})
+	t.full(t.Accept(), op, prove)
+	t.Check(len(names) == 2, fmt.Sprintf("%d proofs on two connections", len(names)), "a proof on each connection")
+	if names[0] != names[1] {
+		t.Warn("The connections of a session have several names.", names[1], names[0])
 	}
 }
