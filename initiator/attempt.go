@@ -270,7 +270,8 @@ func (f *faultyTimes) attemptFailed(now time.Time, schedule *reconnectSchedule, 
 	}
 	switch {
 	case dev.Reconnect.HotRetryNotFound && status == iscsi.StatusNotFound,
-		dev.Reconnect.HotRetryAuth && errors.Is(err, ErrAuthFailed):
+		dev.Reconnect.HotRetryAuth && errors.Is(err, ErrAuthFailed),
+		dev.Reconnect.HotRetryClosed && errors.As(err, &login) && login.Stage != StageDial:
 		f.retryAt = now.Add(hot)
 	case dev.Reconnect.StopOnLoginStatus && status != iscsi.StatusSuccess:
 		f.stopped = true

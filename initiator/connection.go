@@ -62,8 +62,9 @@ type connection struct {
 	scratch []byte
 
 	// Of deviating initiators.
-	lastRead []byte // The memory of the read that was issued last; guarded by the session's mutex.
-	deaf     bool   // Nothing that arrives is looked at any more.
+	lastRead  []byte // The memory of the read that was issued last; guarded by the session's mutex.
+	concealed uint32 // StatSNs that are not acknowledged; guarded by the session's mutex.
+	deaf      bool   // Nothing that arrives is looked at any more.
 	// askedBefore is the tag of the last R2T, which only a deviating initiator looks at.
 	askedBefore uint32
 }

@@ -99,7 +99,7 @@ func (t *task) outOfSequence(p *pdu.R2T, s *Session) bool {
 	if !s.params.DataSequenceInOrder || int(p.BufferOffset) == t.solicited || t.mend != nil {
 		return false
 	}
-	return s.params.ErrorRecoveryLevel == 0 || int(p.BufferOffset)+int(p.DesiredDataTransferLength) > t.solicited
+	return s.params.ErrorRecoveryLevel == 0 || s.dev.Digest.NoRecoveryR2T || int(p.BufferOffset)+int(p.DesiredDataTransferLength) > t.solicited
 }
 
 // checkR2T holds an R2T against the task and what was negotiated. The mutex is held.

@@ -8,6 +8,8 @@ type DevicesDeviations struct {
 	RemoveAtLoss bool
 	// AttentionIsFailure takes a unit attention, met when the units are listed, for the failure of the command.
 	AttentionIsFailure bool
+	// ZeroBlocksFatal gives a session up over a unit whose blocks have no length.
+	ZeroBlocksFatal bool
 	// RemoveAfterAttempts, when above 0, removes devices after that many failed attempts and not by time.
 	RemoveAfterAttempts int
 	// RemoveAfter, when above 0, is the latency, whatever is configured.

@@ -19,6 +19,8 @@ type DigestDeviations struct {
 	TrustHeaders bool
 	// TrustData does not compare data digests.
 	TrustData bool
+	// NoRecoveryR2T takes an R2T for data that was sent already for out of order, at any ErrorRecoveryLevel.
+	NoRecoveryR2T bool
 	// SurvivesReconnect puts the digests of the session before into a login.
 	SurvivesReconnect bool
 }
@@ -29,6 +31,8 @@ type PeerDeviations struct {
 	DeafAfterUnknownOpcode bool
 	// LateLoginCounts takes the keys and the TSIH of a Login Response in full feature phase.
 	LateLoginCounts bool
+	// EventsUnacknowledged leaves Async Messages out of ExpStatSN.
+	EventsUnacknowledged bool
 	// LogoutUnasked takes a Logout Response that nothing asked for as the end that the user wanted.
 	LogoutUnasked bool
 }
@@ -62,6 +66,10 @@ func (c *connection) departOpcode(h *pdu.BHS) (done bool, err error) {
 			c.s.byUser = true
 			return true, ErrClosed
 		}
+	case op == pdu.OpAsyncMessage && d.EventsUnacknowledged:
+		c.s.mu.Lock()
+		c.concealed++
+		c.s.mu.Unlock()
 	case d.DeafAfterUnknownOpcode && pdu.New(op) == nil:
 		c.deaf = true
 		return true, nil

@@ -27,6 +27,8 @@ type ReconnectDeviations struct {
 	HotRetryNotFound bool
 	// HotRetryAuth tries again after 100 ms when authentication failed.
 	HotRetryAuth bool
+	// HotRetryClosed tries again after 100 ms unless the connection could not even be made.
+	HotRetryClosed bool
 	// ReportBeforeLogin lets the login operation report success before the first login began, and keep trying.
 	ReportBeforeLogin bool
 	// OneWorker lets the attempts of all sessions take turns, the hanging ones included.

@@ -68,6 +68,8 @@ func digestRows() []RowDeviation {
 		{"digest.header-error-received", func(d *Deviations) { d.Digest.TrustHeaders = true }},
 		{"digest.data-error-datain-erl0", func(d *Deviations) { d.Digest.TrustData = true }},
 		{"digest.data-error-nondata", func(d *Deviations) { d.Digest.TrustData = true }},
+		{"digest.repeated-errors", func(d *Deviations) { d.Reconnect.AtOnceOnDrop = true }},
+		{"digest.data-out-reject-erl1", func(d *Deviations) { d.Digest.NoRecoveryR2T = true }},
 		{"digest.not-in-login", func(d *Deviations) { d.Digest.SurvivesReconnect = true }},
 	}
 }
@@ -76,7 +78,12 @@ func digestRows() []RowDeviation {
 func robustnessRows() []RowDeviation {
 	return []RowDeviation{
 		{"robust.unknown-opcode", func(d *Deviations) { d.Peer.DeafAfterUnknownOpcode = true }},
-		{"robust.length-bomb", func(d *Deviations) { d.DataIn.WaitForLongSegments = true }},
+		{"robust.length-bomb", func(d *Deviations) {
+			d.DataIn.WaitForLongSegments, d.Session.PingsNeverTimeOut = true, true
+		}},
+		{"robust.many-async", func(d *Deviations) { d.Peer.EventsUnacknowledged = true }},
+		{"robust.inquiry-garbage", func(d *Deviations) { d.Devices.ZeroBlocksFatal = true }},
+		{"robust.connection-close-during-login-storm", func(d *Deviations) { d.Reconnect.HotRetryClosed = true }},
 		{"robust.truncated-pdu-stall", func(d *Deviations) { d.Session.PingsNeverTimeOut = true }},
 		{"robust.reserved-bits-set", func(d *Deviations) { d.DataIn.ExactFlags = true }},
 		{"robust.nonzero-pad", func(d *Deviations) { d.DataIn.DeliverPadding = true }},

@@ -90,7 +90,9 @@ type enumeration struct {
 	stopAtGap bool
 	// attentionFails does not repeat what met a unit attention.
 	attentionFails bool
-	ask            func(question) reply
+	// zeroFails gives the session up over a block size of 0.
+	zeroFails bool
+	ask       func(question) reply
 
 	// found, listed and answers are the result.
 	units   []*unit
@@ -226,6 +228,9 @@ func (e *enumeration) measure(u *unit) error {
 	small, bad := scsi.ParseCapacity10(r.data)
 	if !r.good() || bad != nil {
 		return nil
+	}
+	if small.BlockSize == 0 && e.zeroFails {
+		return fmt.Errorf("enumeration of %s: a block size of 0: %w", e.target, ErrNotSupported)
 	}
 	u.blocks, u.blockSize = uint64(small.LastLBA)+1, small.BlockSize
 	if !small.TooLarge() {

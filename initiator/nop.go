@@ -103,6 +103,7 @@ type keepalive struct {
 	pending bool
 	sent    time.Time
 	itt     uint32 // Of the last ping; its task is free once it was answered.
+	arrived uint64 // Bytes that had come when it was sent.
 }
 
 // start arms the timer, unless pings are switched off or not allowed in this session.
@@ -141,6 +142,11 @@ func (c *connection) examine(now time.Time) (again time.Duration, dead bool) {
 	k, cfg := &c.ping, &c.s.cfg
 	if k.pending && c.heard.Before(k.sent) {
 		left := cfg.PingTimeout - now.Sub(k.sent)
+		if left <= 0 && c.reader.Arrived() != k.arrived {
+			// A PDU is on its way, slowly; the answer can only come behind it.
+			k.pending, c.heard = false, now
+			return cfg.PingInterval, false
+		}
 		if left <= 0 {
 			return cfg.PingInterval, !c.s.dev.Session.PingsNeverTimeOut
 		}
@@ -159,6 +165,7 @@ func (c *connection) examine(now time.Time) (again time.Duration, dead bool) {
 		return cfg.PingInterval, false
 	}
 	k.pending, k.sent, k.itt, t.keepalive = true, now, t.itt, true
+	k.arrived = c.reader.Arrived()
 	c.sendPing(t.itt, pdu.ReservedTag, 0, nil)
 	return cfg.PingTimeout, false
 }

@@ -21,7 +21,8 @@ type scan struct {
 // nothing is replayed to another unit than it was meant for.
 func (s *managedSession) afterLogin(relogin, removed bool) {
 	dev := s.m.dev
-	e := enumeration{target: s.spec.Target, again: s.cache.questions(), stopAtGap: dev.Devices.StopAtGap, attentionFails: dev.Devices.AttentionIsFailure}
+	e := enumeration{target: s.spec.Target, again: s.cache.questions(), stopAtGap: dev.Devices.StopAtGap, attentionFails: dev.Devices.AttentionIsFailure,
+		zeroFails: dev.Devices.ZeroBlocksFatal}
 	switch surfaces := s.kind.HasDevices() || s.kind == Informational && relogin && dev.Kinds.InformationalSurfaces; {
 	case removed, relogin && dev.Devices.EnumerateOnce, s.kind == Discovery && !dev.Kinds.DiscoveryProbes:
 		s.scanned()

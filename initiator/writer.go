@@ -73,7 +73,7 @@ func (c *connection) take() (batch []sendEntry, expStatSN uint32) {
 	case len(c.gaps)+len(c.held) > 0:
 		return batch, c.acknowledges()
 	}
-	return batch, c.expStatSN
+	return batch, c.expStatSN - c.concealed
 }
 
 // wrote ends what take has begun. The mutex is held.

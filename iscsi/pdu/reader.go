@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"sync/atomic"
 )
 
 // DefaultMaxDataSegmentLength is the data segment limit in bytes where Limits leaves it zero.
@@ -37,6 +38,7 @@ var ErrDataLength = errors.New("pdu: buffer does not have the length of the data
 // both in one and allocates a Frame. At a PDU's border the end of the stream is io.EOF, anywhere else io.ErrUnexpectedEOF.
 type Reader struct {
 	src     *bufio.Reader
+	arrived *arrivals
 	limits  Limits
 	digests Digests
 
@@ -55,8 +57,25 @@ type Reader struct {
 
 // NewReader returns a Reader without digests.
 func NewReader(r io.Reader, l Limits) *Reader {
-	return &Reader{src: bufio.NewReaderSize(r, 16<<10), limits: l.orDefault()}
+	a := &arrivals{src: r}
+	return &Reader{src: bufio.NewReaderSize(a, 16<<10), arrived: a, limits: l.orDefault()}
 }
+
+// arrivals counts what comes from a stream.
+type arrivals struct {
+	src io.Reader
+	n   atomic.Uint64
+}
+
+// Read reads and counts.
+func (a *arrivals) Read(b []byte) (int, error) {
+	n, err := a.src.Read(b)
+	a.n.Add(uint64(n))
+	return n, err
+}
+
+// Arrived gives how many bytes have come from the stream, whole PDUs or not. Unlike the other methods it may be called from any goroutine.
+func (r *Reader) Arrived() uint64 { return r.arrived.n.Load() }
 
 // SetDigests says which digests the PDUs carry from the next one on.
 func (r *Reader) SetDigests(d Digests) { r.digests = d }

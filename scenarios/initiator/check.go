@@ -62,6 +62,7 @@ func Checks() []Check {
 		windowChecks(),
 		statSNChecks(),
 		commandChecks(),
+		digestChecks(),
 	)
 }
 

@@ -30,6 +30,8 @@ type Conn struct {
 	Mute bool
 	// Pieces, where not nil, writes what is sent in its own way; write takes bytes to the transport.
 	Pieces func(write func([]byte), b []byte)
+	// Wrong are PDUs that came with a wrong digest, the first few.
+	Wrong []probe.Event
 	// MutePings leaves pings of the initiator unanswered and out of the check's sight.
 	MutePings bool
 
@@ -104,6 +106,9 @@ func (s *Session) Unreceive(cmdSN uint32) {
 	s.ExpCmdSN = cmdSN
 }
 
+// wrongMax bounds what is kept of PDUs with a wrong digest.
+const wrongMax = 16
+
 // asideMax bounds what waits for the check on one connection.
 const asideMax = 1 << 16
 
@@ -127,6 +132,9 @@ func (c *Conn) pump() {
 			return
 		}
 		c.track(e)
+		if e.Err != nil && len(c.Wrong) < wrongMax {
+			c.Wrong = append(c.Wrong, e)
+		}
 		switch {
 		case c.want != nil && c.want(e):
 			c.setAside(e)
@@ -251,7 +259,13 @@ func (t *T) missing(e probe.Event, want string) {
 }
 
 // Send writes a PDU as it stands. Number fills in what the connection's bookkeeping has. A write that fails shows in what comes next.
-func (c *Conn) Send(p pdu.PDU) { c.SendFrame(pdu.FrameOf(p)) }
+func (c *Conn) Send(p pdu.PDU) {
+	f := pdu.FrameOf(p)
+	if c.t.Mangle != nil {
+		c.t.Mangle(f)
+	}
+	c.SendFrame(f)
+}
 
 // SendFrame writes a frame as it stands, with the digests that are in force unless the frame forces others.
 func (c *Conn) SendFrame(f *pdu.Frame) { c.SendRaw(f.Append(nil, c.Digests)) }

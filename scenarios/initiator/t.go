@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/iscsispec/iscsispec/iscsi"
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
 	"github.com/iscsispec/iscsispec/scenarios"
 	"github.com/iscsispec/iscsispec/simtarget/disk"
 	"github.com/iscsispec/iscsispec/trace"
@@ -31,6 +32,8 @@ const (
 type T struct {
 	// Base is what the array is. Changes hold for logins from then on.
 	Base *Base
+	// Mangle, where not nil, changes every PDU that the array sends, but for those of SendAll, before its digests are made.
+	Mangle func(f *pdu.Frame)
 
 	ctx    context.Context
 	env    *scenarios.Env
@@ -124,6 +127,13 @@ func (t *T) retire() {
 	}
 	t.portals, t.letters = map[string]*portal{}, nil
 	t.conns, t.sessions, t.pending = nil, nil, nil
+	// What the initiator still dialled belongs to nobody any more.
+	t.breathe()
+	for _, letter := range t.letters {
+		for raw := t.portals[letter].take(); raw != nil; raw = t.portals[letter].take() {
+			_ = raw.Close()
+		}
+	}
 }
 
 func (t *T) close(cancel context.CancelFunc) {
