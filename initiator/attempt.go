@@ -84,6 +84,9 @@ func (s *managedSession) loginConfig(a *attempt) LoginConfig {
 	} else if s.m.dev.Login.ReuseTSIH {
 		cfg.Previous = s.m.predecessor(s.spec.Target)
 	}
+	if s.m.dev.Loss.any() {
+		cfg.before, cfg.oldSocketFailed = s.before, s.oldSocketFailed
+	}
 	if a.elsewhere && s.m.dev.Manager.FailoverNewISID {
 		cfg.ISID = s.m.makeISID(s.place.port, qualifierElsewhere)
 	}

@@ -109,6 +109,9 @@ type LoginConfig struct {
 	Log *trace.Log
 	// Previous describes the session that this login replaces. A sound initiator negotiates afresh and does not look at it.
 	Previous *SessionInfo
+	// before is the session that this login replaces, and oldSocketFailed is told when its socket fails; a deviating Manager alone sets them.
+	before          *Session
+	oldSocketFailed func()
 	// Deviations, when not nil, makes the initiator break rules.
 	Deviations *Deviations
 	// joins, when not nil, is the session that the login adds a connection to.

@@ -134,6 +134,9 @@ func (c *connection) run() {
 // read is the reader's goroutine. It outlives the writer and takes the connection out of the session.
 func (c *connection) read() {
 	err := c.readAll()
+	if c.s.dev.Loss.IgnoreFIN {
+		c.ignoresEnd(err)
+	}
 	if c.s.dev.Sequencing.RejectsFaults {
 		c.rejectFault(err)
 	}
@@ -142,6 +145,9 @@ func (c *connection) read() {
 	c.ping.stop()
 	c.stopMend()
 	c.over.run()
+	if c.keepsSocket(c.broken) {
+		go c.listenOn()
+	}
 	c.s.left(c)
 }
 
@@ -236,7 +242,7 @@ func (c *connection) fail(cause error) {
 	c.stop(cause, time.Now())
 	others := c.s.lose(c)
 	c.s.mu.Unlock()
-	_ = c.nc.Close() // Nothing more is wanted of it, and the cause is known.
+	c.releaseSocket(cause)
 	for _, other := range others {
 		_ = other.nc.Close()
 	}

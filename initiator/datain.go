@@ -46,6 +46,12 @@ func (c *connection) receiveDataIn(h *pdu.BHS) error {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	t.reading = false
+	if err != nil && c.s.dev.Loss.PartialIsWhole {
+		t.received = len(t.req.Read)
+		c.s.concludeOrQuit(t, 0, &residuals{})
+		c.s.settle(t, &c.over)
+		return err
+	}
 	if err != nil {
 		if err = c.spoiledData(t, &p, n, err); err == nil {
 			c.s.settle(t, &c.over)

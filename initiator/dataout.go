@@ -48,6 +48,9 @@ func (c *connection) receiveR2T(h *pdu.BHS) error {
 		if c.s.dev.DataOut.AnswersUnknownTask {
 			c.sendForNobody(&p)
 		}
+		if c.s.dev.Loss.AnswersOldTags {
+			c.sendForOldTag(&p)
+		}
 		return c.declineR2T(t, &p)
 	}
 	if c.phase >= phaseLeaving {

@@ -25,6 +25,7 @@ type Deviations struct {
 	Negotiation    NegotiationDeviations
 	DataOut        DataOutDeviations
 	Sequencing     SequencingDeviations
+	Loss           LossDeviations
 	TaskManagement TaskManagementDeviations
 	DataIn         DataInDeviations
 	Status         StatusDeviations

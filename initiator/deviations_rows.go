@@ -26,6 +26,7 @@ func RowDeviations() []RowDeviation {
 		keyRows(),
 		discoveryRows(),
 		dataOutRows(),
+		lossRows(),
 		dataInRows(),
 		taskManagementRows(),
 		digestRows(),

@@ -75,6 +75,8 @@ type managedSession struct {
 	scan  *scan
 	// rescan asks for another scan after the one in progress.
 	rescan bool
+	// before is the session whose loss began the latest outage, which only a deviating initiator looks at.
+	before *Session
 	// identities serves a deviation of the cache.
 	identities map[uint64]Identity
 }
@@ -195,6 +197,9 @@ func (s *managedSession) lost(session *Session, loss Loss) {
 		return
 	}
 	s.session, s.ready = nil, false
+	if s.m.dev.Loss.any() {
+		s.before = session
+	}
 	s.dropScan()
 	s.m.noteGone(s)
 	if s.ending {

@@ -48,6 +48,8 @@ type Session struct {
 	forcedDigests *pdu.Digests
 
 	late late
+	// oldTags are the tags of the requests that its end left without an answer; only a deviating initiator keeps them.
+	oldTags map[uint32]*Request
 }
 
 // sessionPhase orders the life of a session; it only grows.
@@ -78,6 +80,7 @@ func newSession(cfg LoginConfig, dev *Deviations, d Dialer, info SessionInfo, w 
 	s.late.told.L = &s.mu
 	s.life, s.doom = context.WithCancel(context.Background())
 	s.tasks.loose = dev.Status.LowTagBits
+	s.inherit()
 	return s
 }
 
@@ -255,6 +258,9 @@ func (s *Session) abandon(t *task, fate error, over *completions) {
 			r.Err = fate
 		}
 		over.add(r)
+	}
+	if s.dev.Loss.AnswersOldTags && t.req != nil {
+		s.remember(t)
 	}
 	s.free(t, false)
 }

@@ -54,6 +54,7 @@ func Checks() []Check {
 		asyncChecks(),
 		dataOutChecks(),
 		r2tChecks(),
+		sessionRecoveryChecks(),
 		dataInChecks(),
 		statusChecks(),
 		taskManagementChecks(),
