@@ -39,4 +39,14 @@
 // fault that fired. A "link" event with a portal in To has State listening, refuse, silent, heal or down; one with Conn set has State cut when
 // a fault ends the connection, and reset or fin when the end reaches a host (named in To). Both ends of each connection are tapped, so
 // PDUs appear as sent and as received.
+//
+// # First use
+//
+//	network := faults.NewNetwork(seed, log, faults.Options{})
+//	defer network.Close()
+//	listener, err := network.Host("array", "10.0.0.9").Listen("10.0.0.1:3260")
+//	conn, err := network.Host("host", "10.0.0.2").DialContext(ctx, "tcp", "10.0.0.1:3260")
+//	...
+//	plan, err := faults.ParsePlan("reset:at=12s\nrefuse:at=12s,for=60s")
+//	injection, err := network.Run(plan)
 package faults

@@ -5,4 +5,10 @@
 // iscsi/pdu (the wire format), iscsi/text (key=value text and negotiation) and iscsi/chap (authentication).
 //
 // Clauses are cited as in "RFC 7143, Section 11.12.5".
+//
+// # First use
+//
+//	u, err := iscsi.ParseURL("iscsi://10.0.0.1/iqn.2026-01.com.example:disks/0")
+//	...
+//	fmt.Println(u.Portal.HostPort(), u.Target, u.LUN) // 10.0.0.1:3260 iqn.2026-01.com.example:disks 0
 package iscsi

@@ -3,6 +3,11 @@
 //
 // Everything is drawn from scenarios.Header and scenarios.Result, which are what records.jsonl holds; nothing here looks at a peer, and the
 // same records give the same bytes.
+//
+// # First use
+//
+//	header, results, err := scenarios.ReadRecords(file) // records.jsonl of a run
+//	err = reports.Write("out", reports.Run{Header: header, Results: results})
 package reports
 
 import (

@@ -7,6 +7,13 @@
 //
 // The package knows no peer: checks bring their own (scenarios/sessions runs plans, scenarios/target talks to what a
 // Stage puts before it). It never ends the process.
+//
+// # First use
+//
+//	registry, err := scenarios.NewRegistry(scenarios.LoadCatalogue(), mySuite)
+//	entries, err := scenarios.Selection{Only: []string{"login"}}.Pick(registry.Entries())
+//	runner := scenarios.Runner{Seed: 1}
+//	results, err := runner.Run(ctx, entries)
 package scenarios
 
 import (

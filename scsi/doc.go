@@ -7,4 +7,12 @@
 // for the application client's side. All of it is pure: no I/O, no time, no state. Integers on the wire are big-endian.
 //
 // Clauses named here are those of SPC-4 (primary commands), SBC-3 (block commands) and SAM-5 (architecture).
+//
+// # First use
+//
+//	cdb := scsi.Read10(2048, 8)               // 8 blocks from block 2048 on
+//	lun := uint64(scsi.LUNOf(5))              // in wire form
+//	sense, err := scsi.ParseSense(response)   // sense.Key, sense.Code: ILLEGAL REQUEST, 21/00 ...
+//	page, err := scsi.ParseVPD(data, scsi.VPDDeviceIdentification)
+//	designators, err := page.Designators()
 package scsi

@@ -9,4 +9,14 @@
 //
 // The array takes listeners and knows neither clock nor network: it runs on TCP and in a testing/synctest bubble alike. One goroutine
 // reads each connection and executes what it reads; a second one writes.
+//
+// # First use
+//
+//	profile, err := simtarget.Builtin("plain")
+//	array, err := simtarget.New(profile, simtarget.Options{})
+//	err = array.Start(simtarget.ListenLoopback) // Or the Listen of a host of package faults.
+//	defer array.Close()
+//	...
+//	url := array.URLs()[0] // iscsi://127.0.0.1:40123/iqn.2026-01.io.iscsispec:plain/0
+//	err = array.Apply(simtarget.Action{Drop: &simtarget.Drop{How: simtarget.EndRST}})
 package simtarget

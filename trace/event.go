@@ -6,6 +6,15 @@
 //
 // Recording into a nil *Log is lawful and costs nothing, so callers never ask whether somebody listens unless preparing the event is itself
 // expensive (Log.Enabled).
+//
+// # First use
+//
+//	l := trace.NewLog()
+//	conn = l.Tap(conn, trace.NodeInitiator, "10.0.0.1:3260#1") // Records every PDU that passes.
+//	...
+//	for e, p := range l.Events().PDUs() {
+//		fmt.Println(e.At, p.Opcode())
+//	}
 package trace
 
 import (

@@ -6,4 +6,15 @@
 // hands it: a challenge never repeats unless the caller repeats itself.
 //
 // Secrets are iscsi.Secret and print as "[redacted]"; an error never holds one, nor a response that was expected.
+//
+// # First use
+//
+//	i := chap.Initiator{Own: chap.Credentials{Name: "host", Secret: "secret-of-the-host"}}
+//	for message := i.Start(); message != nil; {
+//		response := exchange(message) // One Login Request and its answer.
+//		if message, err = i.Step(response); err != nil {
+//			return err
+//		}
+//	}
+//	// i.Done() tells whether the target is believed.
 package chap

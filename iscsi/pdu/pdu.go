@@ -8,6 +8,15 @@
 // own, knows time, or keeps a goroutine.
 //
 // There is one file for each pair of request and response, named after it.
+//
+// # First use
+//
+//	wire := pdu.Encode(nil, &pdu.NOPOut{Immediate: true, ITT: 7, TTT: pdu.ReservedTag}, pdu.Digests{Header: true})
+//	...
+//	r := pdu.NewReader(conn, pdu.Limits{})
+//	r.SetDigests(pdu.Digests{Header: true})
+//	frame, err := r.Read()  // *DigestError, *LengthError, or what the stream says
+//	p, err := frame.Decode() // *pdu.NOPIn, *pdu.DataIn ...
 package pdu
 
 // ReservedTag is the tag value that stands for "no tag" in Initiator Task Tag and Target Transfer Tag. RFC 7143, Section 11.2.1.8.

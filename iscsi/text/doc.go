@@ -6,4 +6,14 @@
 // Result holds the parameters of the session. The CHAP keys pass by it: CutSecurity takes them out for iscsi/chap.
 //
 // Text of a peer is never trusted: sizes are bounded, and every fault is a typed error that names the clause.
+//
+// # First use
+//
+//	n := text.NewNegotiation(text.Initiator, text.Normal, []text.Want{{Key: text.KeyHeaderDigest, Offer: "CRC32C,None"}})
+//	request := n.Offer().Append(nil) // Goes out in a Login Request.
+//	...
+//	pairs, err := text.Parse(response)
+//	answers, err := n.Receive(pairs) // Go out in the next one.
+//	...
+//	params := n.Result()
 package text

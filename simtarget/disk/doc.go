@@ -8,4 +8,15 @@
 //
 // All state has one lock for each disk, held only while memory is looked at or copied, never while anything waits; the package neither
 // starts goroutines nor looks at the time. It works alike inside and outside of a testing/synctest bubble.
+//
+// # First use
+//
+//	unit, err := disk.New(disk.Config{Blocks: 131072})
+//	units := disk.NewInventory()
+//	units.Put(scsi.LUNOf(0), unit, false)
+//	task := &disk.Task{CDB: scsi.Read10(0, 8)}
+//	if !units.Begin(scsi.LUNOf(0), task) {
+//		units.Execute(scsi.LUNOf(0), task)
+//	}
+//	// task.Status, task.Sense, task.DataIn
 package disk
