@@ -171,6 +171,9 @@ func TestProtocolErrors(t *testing.T) {
 		"a key of CHAP":               {target(), nil, one("CHAP_A", "5")},
 		"SendTargets in a login":      {target(), nil, one("SendTargets", "All")},
 		"a tag that is no number":     {initiator(), nil, one("TargetPortalGroupTag", "x")},
+		"a key without letters":       {initiator(), nil, one("caf\xc3\xa9", "1")},
+		"a key of 64 bytes":           {initiator(), nil, one(strings.Repeat("K", 64), "1")},
+		"a name not understood":       {initiator(text.Want{Key: "InitiatorAlias", Offer: "host"}), nil, one("InitiatorAlias", "NotUnderstood")},
 		"a value from out of nowhere": {initiator(text.Want{Key: "DataDigest", Offer: "None"}), nil, one("DataDigest", "CRC32C")},
 	} {
 		c.n.Offer()
@@ -182,6 +185,24 @@ func TestProtocolErrors(t *testing.T) {
 		if !errors.As(err, &keyError) || keyError.Clause == "" || len(keyError.Error()) > 600 {
 			t.Errorf("%s: %v, want a *KeyError", name, err)
 		}
+	}
+}
+
+// What is odd and does no harm is let pass.
+func TestOddKeysArePassedOver(t *testing.T) {
+	n := initiator(text.Want{Key: "X#NodeArchitecture", Offer: "x86"}, text.Want{Key: "MaxRecvDataSegmentLength", Offer: "8192"})
+	n.Offer()
+	answers, err := n.Receive(text.Pairs{
+		{Key: "X#NodeArchitecture", Value: "NotUnderstood"}, {Key: "MaxRecvDataSegmentLength", Value: "Reject"},
+		{Key: "TargetAddress", Value: "10.0.0.1"}, {Key: "TargetAddress", Value: "10.0.0.2"},
+		{Key: "X#Later", Value: "1"}, {Key: "lower.case", Value: ""}, {Key: strings.Repeat("K", 63), Value: "1"},
+	})
+	want := "X#Later=NotUnderstood lower.case=NotUnderstood " + strings.Repeat("K", 63) + "=NotUnderstood"
+	if err != nil || answers.String() != want {
+		t.Errorf("%v, %v, want %s", answers, err, want)
+	}
+	if got := n.Result().TargetAddress; got != "10.0.0.1" {
+		t.Errorf("TargetAddress %s, want the first", got)
 	}
 }
 
