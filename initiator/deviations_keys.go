@@ -34,6 +34,10 @@ type KeyDeviations struct {
 	RepeatSessionType bool
 	// EchoTag answers TargetPortalGroupTag.
 	EchoTag bool
+	// IgnoreTag joins connections of different portal groups.
+	IgnoreTag bool
+	// LeadingOnJoin sends the whole list of keys in the login of a further connection.
+	LeadingOnJoin bool
 	// AssumeFastAbort answers TaskReporting with FastAbort, whatever was offered.
 	AssumeFastAbort bool
 	// LastOfList answers TaskReporting with the last value that was offered.
@@ -64,6 +68,9 @@ func keyRows() []RowDeviation {
 		{"keys.errorrecoverylevel", func(d *Deviations) { d.Keys.DemandLevel = true }},
 		{"keys.sessiontype", func(d *Deviations) { d.Keys.RepeatSessionType = true }},
 		{"keys.target-alias-and-tag", func(d *Deviations) { d.Keys.EchoTag = true }},
+		{"keys.tag-mismatch", func(d *Deviations) { d.Keys.IgnoreTag = true }},
+		{"keys.leading-only-on-second-connection", func(d *Deviations) { d.Keys.LeadingOnJoin = true }},
+		{"keys.maxconnections", func(d *Deviations) { d.Recovery.IgnoreMaxConnections = true }},
 		{"keys.taskreporting", func(d *Deviations) { d.Keys.AssumeFastAbort = true }},
 		{"keys.taskreporting-fastabort", func(d *Deviations) { d.Keys.LastOfList = true }},
 		{"keys.iscsiprotocollevel", func(d *Deviations) { d.Keys.LevelAbove = true }},

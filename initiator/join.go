@@ -22,6 +22,8 @@ type joining struct {
 	cmdSN uint32
 	// expStatSN is that of the connection whose place the new one takes, 0 if there is none.
 	expStatSN uint32
+	// group holds the TargetPortalGroupTag of the session, if it has one.
+	group text.Params
 }
 
 // wants keeps of a login's list what a further connection may say: who is speaking, how it authenticates, and the keys of a connection's
@@ -43,6 +45,20 @@ func (x *loginExchange) checkJoined(p *pdu.LoginResponse) error {
 		return x.fault(fmt.Sprintf("TSIH 0x%04x", x.cfg.TSIH), fmt.Sprintf("0x%04x", p.TSIH), "RFC 7143, Section 11.13.3")
 	}
 	return nil
+}
+
+// checkGroup holds the portal group of a further connection against that of the session, which lives in one group (RFC 7143, Sections
+// 4.4.1 and 13.9).
+func (x *loginExchange) checkGroup() error {
+	if x.cfg.joins == nil || x.dev.Keys.IgnoreTag {
+		return nil
+	}
+	own, session := x.negotiation.Result(), x.cfg.joins.group
+	if !own.HasTargetPortalGroupTag || !session.HasTargetPortalGroupTag || own.TargetPortalGroupTag == session.TargetPortalGroupTag {
+		return nil
+	}
+	return x.fault(fmt.Sprintf("TargetPortalGroupTag %d, that of the session", session.TargetPortalGroupTag),
+		fmt.Sprint(own.TargetPortalGroupTag), "RFC 7143, Section 13.9")
 }
 
 // AddConnection logs in a further connection of the session and returns its CID. The zero Address stands for the portal that the
@@ -97,7 +113,7 @@ func (s *Session) held() int { return len(s.conns) + len(s.joining) + len(s.fail
 func (s *Session) joinConfig(portal iscsi.Address, cid uint16, expStatSN uint32) LoginConfig {
 	cfg := s.cfg
 	cfg.Portal, cfg.TSIH, cfg.CID = portal, s.info.TSIH, cid
-	cfg.joins = &joining{s: s, cmdSN: s.window.next, expStatSN: expStatSN}
+	cfg.joins = &joining{s: s, cmdSN: s.window.next, expStatSN: expStatSN, group: s.params}
 	return cfg
 }
 

@@ -43,11 +43,11 @@ type loginExchange struct {
 	window    commandWindow
 	// expCmdSN and maxCmdSN are those of the last response.
 	expCmdSN, maxCmdSN uint32
-	held      text.Pairs // What the deviations LateNames and LateChallenge keep for the next request.
-	stray     text.Pairs // TargetAddress in a response that was no redirect.
-	delayed   bool       // For the deviation RestartSecurity: the last request asked for the end of the operational stage.
-	repeated  bool       // For deviations that do a thing once.
-	faulty    faultyNegotiation
+	held               text.Pairs // What the deviations LateNames and LateChallenge keep for the next request.
+	stray              text.Pairs // TargetAddress in a response that was no redirect.
+	delayed            bool       // For the deviation RestartSecurity: the last request asked for the end of the operational stage.
+	repeated           bool       // For deviations that do a thing once.
+	faulty             faultyNegotiation
 }
 
 // newLoginExchange prepares a login that hops redirects have led to. After redirects nothing of an earlier portal is left: the
@@ -56,7 +56,10 @@ func newLoginExchange(cfg *LoginConfig, dev *Deviations, hops int) *loginExchang
 	x := &loginExchange{cfg: cfg, dev: dev, hops: hops, stage: pdu.StageSecurity, cmdSN: cfg.cmdSN}
 	wants := cfg.wants(dev)
 	if j := cfg.joins; j != nil {
-		wants, x.cmdSN, x.expStatSN = j.wants(wants), j.cmdSN, j.expStatSN
+		x.cmdSN, x.expStatSN = j.cmdSN, j.expStatSN
+		if !dev.Keys.LeadingOnJoin {
+			wants = j.wants(wants)
+		}
 	}
 	if dev.Redirect.CarryAuthentication && hops > 0 && cfg.CHAP != nil {
 		x.authenticated = true
@@ -72,6 +75,7 @@ func newLoginExchange(cfg *LoginConfig, dev *Deviations, hops int) *loginExchang
 		x.answers.MaxBytes = 4096
 	}
 	x.negotiation = text.NewNegotiation(text.Initiator, cfg.Type, wants)
+	x.negotiation.SetJoining(cfg.joins != nil && !dev.Keys.LeadingOnJoin)
 	if cfg.SkipSecurityStage || dev.Auth.StartOperational || dev.Auth.OncePerSession && cfg.joins != nil || dev.Redirect.ContinueStage && hops > 0 {
 		x.stage = pdu.StageOperational
 	}
@@ -232,6 +236,9 @@ func (x *loginExchange) take(pairs text.Pairs) (text.Pairs, error) {
 	}
 	if err != nil {
 		return nil, x.failure(err)
+	}
+	if err := x.checkGroup(); err != nil {
+		return nil, err
 	}
 	proof, err := x.authenticate(security)
 	if err != nil {

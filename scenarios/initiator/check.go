@@ -51,6 +51,7 @@ func Checks() []Check {
 		authSuccessChecks(),
 		keyChecks(),
 		keyDataChecks(),
+		keyConnectionChecks(),
 		asyncChecks(),
 		dataOutChecks(),
 		r2tChecks(),

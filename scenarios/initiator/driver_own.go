@@ -104,7 +104,11 @@ func (o *own) Do(ctx context.Context, op Op, p *Pending) Result {
 	case ListDevices:
 		return Result{Devices: o.manager.Devices()}
 	case AddConnection:
-		_, err := o.manager.AddConnection(ctx, id, iscsi.Address{})
+		var portal iscsi.Address
+		if op.Portal != "" {
+			portal = o.portal(op.Portal)
+		}
+		_, err := o.manager.AddConnection(ctx, id, portal)
 		return Result{Session: id, Err: err}
 	case SetConfig:
 		return Result{Err: o.manager.Set(op.Change)}

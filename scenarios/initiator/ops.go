@@ -108,7 +108,10 @@ type AddSession struct{}
 type RemoveSession struct{}
 
 // AddConnection opens a further connection of the latest session.
-type AddConnection struct{}
+type AddConnection struct {
+	// Portal is where: a letter as for T.Portal, "" for where the session is.
+	Portal string
+}
 
 // SetConfig changes the settings of the session manager while it runs.
 type SetConfig struct{ Change func(s *ini.Settings) }
