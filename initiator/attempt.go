@@ -163,7 +163,7 @@ func (s *managedSession) reconnects(loss Loss) bool {
 	switch {
 	case s.ending && !dev.Paths.RemoveReconnects:
 		return false
-	case dev.Identity.AsyncLogoutForgets && loss.Async == 1:
+	case dev.Identity.AsyncLogoutForgets && loss.Async == 1, dev.Peer.LogoutUnasked && errors.Is(loss.Cause, ErrLoggedOut):
 		return false
 	case dev.Async.DropIsForGood && loss.Async == 2:
 		return false

@@ -65,6 +65,7 @@ func Checks() []Check {
 		statSNChecks(),
 		commandChecks(),
 		digestChecks(),
+		robustnessChecks(),
 	)
 }
 
