@@ -127,7 +127,10 @@ func benchLogin(b testing.TB, address, digest string) *Session {
 func TestDataPathDoesNotAllocate(t *testing.T) {
 	s := benchLogin(t, benchTarget(t), "CRC32C")
 	done := make(chan struct{})
-	for name, r := range map[string]*Request{"read": readRequest(0, 256<<10), "write": writeRequest(0, make([]byte, 512<<10))} {
+	for name, r := range map[string]*Request{
+		"read": readRequest(0, 256<<10), "small read": readRequest(0, 4<<10), "write": writeRequest(0, make([]byte, 512<<10)),
+		"small write": writeRequest(0, make([]byte, 512)),
+	} {
 		r.Done = func(*Request) { done <- struct{}{} }
 		allocations := testing.AllocsPerRun(200, func() {
 			s.Submit(r)
