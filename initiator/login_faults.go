@@ -76,7 +76,7 @@ func (x *loginExchange) overlooks(p *pdu.LoginResponse, status iscsi.Status) boo
 	dev := &x.dev.Login
 	unknown := status.Class() == iscsi.ClassRedirection && status != iscsi.StatusMovedTemporarily && status != iscsi.StatusMovedPermanently
 	return x.dev.Redirect.OnlyFirstResponse && x.rounds > 1 || x.dev.Redirect.UnknownDetailSucceeds && unknown ||
-		dev.IgnoreStatus && p.Transit || dev.StatusInFinal && !(p.Transit && p.NSG == pdu.StageFullFeature) ||
+		dev.IgnoreStatus && p.Transit || dev.StatusInFinal && (!p.Transit || p.NSG != pdu.StageFullFeature) ||
 		dev.ReservedClassSucceeds && status.Class() > iscsi.ClassTargetError
 }
 

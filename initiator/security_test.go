@@ -3,6 +3,7 @@ package initiator
 import (
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/iscsispec/iscsispec/iscsi"
@@ -74,6 +75,61 @@ func TestCHAP(t *testing.T) {
 			n.at(portalA, chapPortal)
 			mustLogin(t, n, chapConfig(mutual))
 		})
+	}
+}
+
+// TestTheTargetProposesTheMethod begins without AuthMethod, and takes CHAP from what the target proposes.
+func TestTheTargetProposesTheMethod(t *testing.T) {
+	bubble(t, func(t *testing.T, n *fakeNetwork) {
+		n.at(portalA, func(e *fakeEnd) {
+			p := e.readLogin()
+			if method, found := textOf(p.Data).Get(text.KeyAuthMethod); found || p.Transit {
+				t.Errorf("AuthMethod=%s, T=%t in the first request", method, p.Transit)
+			}
+			e.answerLogin(p, base("AuthMethod=KRB5,CHAP,None"))
+			p = e.readLogin()
+			if got := textOf(p.Data).String(); got != "AuthMethod=CHAP CHAP_A=5" {
+				t.Errorf("answered %q", got)
+			}
+		})
+		cfg := chapConfig(false)
+		cfg.AwaitAuthMethod = true
+		_, _ = Login(t.Context(), n, cfg) // The script ends in the middle.
+	})
+}
+
+// TestAShortSecretMayBeAllowed logs in with less than 96 bits where the configuration says so.
+func TestAShortSecretMayBeAllowed(t *testing.T) {
+	cfg := chapConfig(false)
+	cfg.CHAP.Secret, cfg.CHAP.AllowShortSecret = "short", true
+	cfg = cfg.withDefaults()
+	if err := cfg.check(&sound); err != nil {
+		t.Error(err)
+	}
+	cfg.CHAP.AllowShortSecret = false
+	if err := cfg.check(&sound); !errors.Is(err, ErrAuthFailed) || strings.Contains(err.Error(), "short secret") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestChallengesUnderWay has the book of two logins with one challenge.
+func TestChallengesUnderWay(t *testing.T) {
+	var b challengeBook
+	c := []byte("a challenge")
+	b.open(c)
+	b.open(c)
+	b.close(c)
+	if !b.sent(c) {
+		t.Error("the second login's challenge is forgotten")
+	}
+	if b.close(c); b.sent(c) || len(b.waiting) != 0 {
+		t.Error("a challenge is kept after its login")
+	}
+	var none *challengeBook
+	none.open(c)
+	none.close(c)
+	if none.sent(c) {
+		t.Error("no book knows a challenge")
 	}
 }
 

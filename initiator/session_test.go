@@ -309,6 +309,7 @@ func TestLoginConfigurationIsChecked(t *testing.T) {
 		"no target":     func(c *LoginConfig) { c.TargetName = "" },
 		"bad name":      func(c *LoginConfig) { c.InitiatorName = "nonsense" },
 		"same secrets":  func(c *LoginConfig) { c.CHAP = &CHAP{Secret: "a secret of ours", TargetSecret: "a secret of ours"} },
+		"short secret":  func(c *LoginConfig) { c.CHAP = &CHAP{Secret: "eleven byte"} },
 		"CHAP nowhere":  func(c *LoginConfig) { c.CHAP, c.SkipSecurityStage = &CHAP{Secret: "x"}, true },
 		"target's name": func(c *LoginConfig) { c.TargetName = "iqn.2026-01.org.example:a b" },
 	} {

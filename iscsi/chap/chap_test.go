@@ -2,9 +2,11 @@ package chap_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -351,4 +353,15 @@ var vectors = map[chap.Algorithm]string{
 	chap.SHA1:    "3890198f5112376188a9742805758384545583a6",
 	chap.SHA256:  "28b96c916cf784528bbfaa6ad7e012cab293437604aae8d66a3295b319132cef",
 	chap.SHA3256: "bdceca071be509f41acf88309bb6d12e51526c23a2d18f22c2bb8ed199c36fd8",
+}
+
+func TestGenerateSecret(t *testing.T) {
+	a, err := chap.GenerateSecret(rand.Reader)
+	b, errB := chap.GenerateSecret(rand.Reader)
+	if err != nil || errB != nil || a == b || len(a) != 22 || strings.Trim(a.Reveal(), "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+		t.Errorf("%d and %d characters, equal: %t, %v, %v", len(a), len(b), a == b, err, errB)
+	}
+	if _, err := chap.GenerateSecret(strings.NewReader("short")); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("from too little randomness: %v", err)
+	}
 }

@@ -170,10 +170,10 @@ func loginForeign(t *T) {
 			statSN := c.StatSN
 			c.Number(foreign)
 			c.Send(foreign)
-			switch e := c.peek(t.scaled(ReactionTime)); {
-			case e.Kind == probe.Arrived:
+			switch e := c.peek(t.scaled(ReactionTime)); e.Kind {
+			case probe.Arrived:
 				t.Fail(e, "an end of the connection")
-			case e.Kind == probe.TimedOut:
+			case probe.TimedOut:
 				c.StatSN = statSN
 				c.Respond(s)
 				if e := c.NextRaw(t.scaled(ReactionTime)); e.Kind == probe.Arrived {
