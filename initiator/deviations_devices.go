@@ -1,6 +1,12 @@
 package initiator
 
-import "time"
+import (
+	"errors"
+	"time"
+)
+
+// errScanDied ends a scan of a deviating initiator without telling anybody.
+var errScanDied = errors.New("the scan died")
 
 // DevicesDeviations are faults in when devices come and go.
 type DevicesDeviations struct {
@@ -8,8 +14,8 @@ type DevicesDeviations struct {
 	RemoveAtLoss bool
 	// AttentionIsFailure takes a unit attention, met when the units are listed, for the failure of the command.
 	AttentionIsFailure bool
-	// ZeroBlocksFatal gives a session up over a unit whose blocks have no length.
-	ZeroBlocksFatal bool
+	// ZeroBlocksKill lets a scan die of a unit whose blocks have no length; whoever waits for it waits for ever.
+	ZeroBlocksKill bool
 	// RemoveAfterAttempts, when above 0, removes devices after that many failed attempts and not by time.
 	RemoveAfterAttempts int
 	// RemoveAfter, when above 0, is the latency, whatever is configured.

@@ -81,8 +81,9 @@ func robustnessRows() []RowDeviation {
 		{"robust.length-bomb", func(d *Deviations) {
 			d.DataIn.WaitForLongSegments, d.Session.PingsNeverTimeOut = true, true
 		}},
+		{"robust.random-fuzz", func(d *Deviations) { d.DataIn.IgnoreGaps = true }},
 		{"robust.many-async", func(d *Deviations) { d.Peer.EventsUnacknowledged = true }},
-		{"robust.inquiry-garbage", func(d *Deviations) { d.Devices.ZeroBlocksFatal = true }},
+		{"robust.inquiry-garbage", func(d *Deviations) { d.Devices.ZeroBlocksKill = true }},
 		{"robust.connection-close-during-login-storm", func(d *Deviations) { d.Reconnect.HotRetryClosed = true }},
 		{"robust.truncated-pdu-stall", func(d *Deviations) { d.Session.PingsNeverTimeOut = true }},
 		{"robust.reserved-bits-set", func(d *Deviations) { d.DataIn.ExactFlags = true }},

@@ -90,7 +90,7 @@ type enumeration struct {
 	stopAtGap bool
 	// attentionFails does not repeat what met a unit attention.
 	attentionFails bool
-	// zeroFails gives the session up over a block size of 0.
+	// zeroFails makes the scan die of a block size of 0.
 	zeroFails bool
 	ask       func(question) reply
 
@@ -230,7 +230,7 @@ func (e *enumeration) measure(u *unit) error {
 		return nil
 	}
 	if small.BlockSize == 0 && e.zeroFails {
-		return fmt.Errorf("enumeration of %s: a block size of 0: %w", e.target, ErrNotSupported)
+		return errScanDied
 	}
 	u.blocks, u.blockSize = uint64(small.LastLBA)+1, small.BlockSize
 	if !small.TooLarge() {

@@ -22,7 +22,7 @@ type scan struct {
 func (s *managedSession) afterLogin(relogin, removed bool) {
 	dev := s.m.dev
 	e := enumeration{target: s.spec.Target, again: s.cache.questions(), stopAtGap: dev.Devices.StopAtGap, attentionFails: dev.Devices.AttentionIsFailure,
-		zeroFails: dev.Devices.ZeroBlocksFatal}
+		zeroFails: dev.Devices.ZeroBlocksKill}
 	switch surfaces := s.kind.HasDevices() || s.kind == Informational && relogin && dev.Kinds.InformationalSurfaces; {
 	case removed, relogin && dev.Devices.EnumerateOnce, s.kind == Discovery && !dev.Kinds.DiscoveryProbes:
 		s.scanned()
@@ -53,6 +53,9 @@ func (s *managedSession) startScan(e enumeration, repeat bool) {
 	go func() {
 		err := sc.run()
 		cancel()
+		if errors.Is(err, errScanDied) {
+			return
+		}
 		s.inbox.post(func() { s.scanEnded(sc, err) })
 	}()
 }

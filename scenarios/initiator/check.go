@@ -66,6 +66,7 @@ func Checks() []Check {
 		commandChecks(),
 		digestChecks(),
 		robustnessChecks(),
+		robustnessLongChecks(),
 	)
 }
 
