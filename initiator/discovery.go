@@ -20,10 +20,13 @@ type DiscoveredTarget struct {
 	Addresses []iscsi.TargetAddress
 }
 
-// SendTargets asks for targets (RFC 7143, Appendix C): "All" in a discovery session, a target's name, or "" for the target of a normal
-// session. A target or an address that comes twice is told once. Any malformed record fails the whole answer; keys other than
+// SendTargets asks for targets (RFC 7143, Appendix C): "All" in a discovery session, "" for the target of a normal session, or a target's
+// name; anything else is refused with ErrNotSupported or an *iscsi.NameError. A target or an address that comes twice is told once. Any malformed record fails the whole answer; keys other than
 // TargetName and TargetAddress are passed over and change nothing.
 func (s *Session) SendTargets(ctx context.Context, which string) ([]DiscoveredTarget, error) {
+	if err := s.checkTargets(which); err != nil {
+		return nil, err
+	}
 	pairs, err := s.Text(ctx, text.Pairs{{Key: text.KeySendTargets, Value: which}})
 	if err != nil {
 		return nil, err
@@ -33,6 +36,21 @@ func (s *Session) SendTargets(ctx context.Context, which string) ([]DiscoveredTa
 		return nil, fmt.Errorf("SendTargets answer: %w", err)
 	}
 	return records.distort(ctx), nil
+}
+
+// checkTargets refuses what SendTargets may not ask for in this session.
+func (s *Session) checkTargets(which string) error {
+	discovery := s.info.Type == DiscoverySession
+	switch {
+	case which == "All" && !discovery, which == "" && discovery:
+		return fmt.Errorf("SendTargets=%s in a session of type %v: %w", which, s.info.Type, ErrNotSupported)
+	case which == "All" || which == "":
+		return nil
+	}
+	if err := iscsi.ValidName(which); err != nil {
+		return fmt.Errorf("SendTargets: %w", err)
+	}
+	return nil
 }
 
 // parseTargets reads the records of an answer to SendTargets.

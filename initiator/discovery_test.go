@@ -183,3 +183,59 @@ func TestTextAbandoned(t *testing.T) {
 		}
 	})
 }
+
+func TestSendTargetsBySession(t *testing.T) {
+	for _, c := range []struct {
+		which     string
+		discovery bool
+		want      bool
+	}{
+		{"All", true, true}, {testTarget, true, true}, {"", true, false}, {"nonsense", true, false},
+		{"All", false, false}, {testTarget, false, true}, {"", false, true},
+	} {
+		bubble(t, func(t *testing.T, n *fakeNetwork) {
+			n.at(portalA, script(func(e *fakeEnd) {
+				p, ok := e.read().(*pdu.TextRequest)
+				if ok != c.want {
+					t.Errorf("SendTargets=%s sent: %t", c.which, ok)
+				}
+				if ok {
+					if got, _ := textOf(p.Data).Get("SendTargets"); got != c.which {
+						t.Errorf("asked for %q, want %q", got, c.which)
+					}
+					e.write(&pdu.TextResponse{Final: true, ITT: p.ITT, TTT: pdu.ReservedTag, Data: base("TargetName=" + testTarget).Append(nil)})
+					e.read()
+				}
+			}))
+			cfg := config()
+			if c.discovery {
+				discoveryConfig(&cfg)
+			}
+			s := mustLogin(t, n, cfg)
+			got, err := s.SendTargets(t.Context(), c.which)
+			if (err == nil) != c.want || c.want && (len(got) != 1 || got[0].Name != testTarget) {
+				t.Errorf("SendTargets=%s in a session of type %v: %v, %v", c.which, cfg.Type, got, err)
+			}
+			s.Close()
+		})
+	}
+}
+
+// TestTargetsOfDataSession asks for the addresses of a session's own target, which are then known for further sessions.
+func TestTargetsOfDataSession(t *testing.T) {
+	bubble(t, func(t *testing.T, n *fakeNetwork) {
+		newArray(n, []uint32{0}, portalA, portalB)
+		m := newTestManager(t, n, nil)
+		id := mustOpen(t, m, Data)
+		if _, err := m.Discover(t.Context(), id); !errors.Is(err, ErrNotSupported) {
+			t.Errorf("a discovery through a data session: %v", err)
+		}
+		targets, err := m.SendTargets(t.Context(), id, "")
+		if err != nil || len(targets) != 1 || len(targets[0].Addresses) != 2 {
+			t.Errorf("targets %+v, %v", targets, err)
+		}
+		if known := m.Discovered(); !cmp.Equal(known, targets) {
+			t.Errorf("known %+v", known)
+		}
+	})
+}

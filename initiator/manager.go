@@ -364,11 +364,18 @@ func (m *Manager) Discover(ctx context.Context, id SessionID) ([]DiscoveredTarge
 	if s.kind != Discovery {
 		return nil, fmt.Errorf("SendTargets through a session of kind %v: %w", s.kind, ErrNotSupported)
 	}
+	return m.SendTargets(ctx, id, "All")
+}
+
+// SendTargets asks for the addresses of one target through a session that is up, and remembers them for LoginAll: in a discovery session
+// for any target, by its name or All, in another one for its own, by name or "" (RFC 7143, Appendix C). A target that was told without
+// an address has the portal of the session.
+func (m *Manager) SendTargets(ctx context.Context, id SessionID, which string) ([]DiscoveredTarget, error) {
 	session, err := m.connection(id)
 	if err != nil {
 		return nil, err
 	}
-	targets, err := session.SendTargets(ctx, "All")
+	targets, err := session.SendTargets(ctx, which)
 	if err != nil {
 		return nil, err
 	}
