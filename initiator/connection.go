@@ -56,6 +56,8 @@ type connection struct {
 	mendDue   bool // Something has just been noticed to be missing.
 	stuck     stuckCommand
 	epoch     uint32 // Counts the changes of ownLimit.
+	maxCmdSN  uint32 // The last that has come on this connection, which only a deviating initiator goes by,
+	ownCmdSN  uint32 // and its own count of commands.
 
 	// Owned by the reader.
 	over    completions
@@ -269,6 +271,7 @@ func (c *connection) note(expCmdSN, maxCmdSN uint32) {
 		c.s.departWindow(expCmdSN, maxCmdSN)
 	}
 	c.s.window.update(expCmdSN, maxCmdSN)
+	c.maxCmdSN = maxCmdSN
 }
 
 // numbered takes in the StatSN of a PDU that advances it. It reports false for a repetition, which is to be ignored. Without error

@@ -19,6 +19,9 @@ func (c *connection) sendData(t *task, ttt uint32, offset, length int) {
 	if c.s.dev.DataOut.any() {
 		c.departSequence(t, &e, offset)
 	}
+	if c.s.dev.Recovery.DataOutElsewhere {
+		c = c.s.conns[len(c.s.conns)-1]
+	}
 	c.send(e)
 }
 

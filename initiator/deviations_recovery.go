@@ -40,6 +40,24 @@ type RecoveryDeviations struct {
 	WaitAfterRefusal bool
 	// LeaveGap leaves the CmdSN of commands that died with their connection to nobody.
 	LeaveGap bool
+	// SNACKOnSilence asks for an R2T that has merely not come yet.
+	SNACKOnSilence bool
+	// JoinWithZeroTSIH adds a connection by a login with TSIH 0.
+	JoinWithZeroTSIH bool
+	// JoinCmdSNRestarts begins the CmdSN of a further connection's login anew.
+	JoinCmdSNRestarts bool
+	// CmdSNPerConnection numbers the commands of each connection by themselves.
+	CmdSNPerConnection bool
+	// SharedStatSN acknowledges on every connection what has come on the first.
+	SharedStatSN bool
+	// DataOutElsewhere sends data on another connection than the command's.
+	DataOutElsewhere bool
+	// ReuseLiveCID gives a further connection the CID of one that lives.
+	ReuseLiveCID bool
+	// WindowPerConnection lets a connection's commands go by the MaxCmdSN that has come on it.
+	WindowPerConnection bool
+	// AddFailureEndsSession ends the session when a further connection is refused.
+	AddFailureEndsSession bool
 	// SNACKFromZero asks for all the data of the task, from DataSN 0 on.
 	SNACKFromZero bool
 }

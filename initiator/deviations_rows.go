@@ -35,6 +35,7 @@ func RowDeviations() []RowDeviation {
 		loginPhaseRows(),
 		authRows(),
 		asyncRows(),
+		recoveryRows(),
 	)
 }
 

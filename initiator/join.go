@@ -82,6 +82,9 @@ func (s *Session) AddConnection(ctx context.Context, portal iscsi.Address) (cid 
 	s.mu.Lock()
 	s.joining = slices.DeleteFunc(s.joining, func(other uint16) bool { return other == cfg.CID })
 	s.mu.Unlock()
+	if err != nil && s.dev.Recovery.AddFailureEndsSession {
+		s.fail(err)
+	}
 	return cfg.CID, err
 }
 
@@ -114,6 +117,12 @@ func (s *Session) joinConfig(portal iscsi.Address, cid uint16, expStatSN uint32)
 	cfg := s.cfg
 	cfg.Portal, cfg.TSIH, cfg.CID = portal, s.info.TSIH, cid
 	cfg.joins = &joining{s: s, cmdSN: s.window.next, expStatSN: expStatSN, group: s.params}
+	if s.dev.Recovery.JoinWithZeroTSIH {
+		cfg.TSIH = 0
+	}
+	if s.dev.Recovery.JoinCmdSNRestarts {
+		cfg.joins.cmdSN = firstCmdSN
+	}
 	return cfg
 }
 
@@ -124,6 +133,9 @@ func (s *Session) freeCID() uint16 {
 		return slices.ContainsFunc(s.conns, has) || slices.ContainsFunc(s.failed, has) || slices.Contains(s.joining, cid)
 	}
 	cid := s.lastCID + 1
+	if s.dev.Recovery.ReuseLiveCID {
+		return s.lead().cid
+	}
 	for taken(cid) {
 		cid++
 	}

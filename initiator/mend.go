@@ -223,6 +223,9 @@ func (c *connection) retryGap(now time.Time) error {
 	if !s.recovers() || c.broken != nil || c.phase != phaseOpen {
 		return nil
 	}
+	if s.dev.Recovery.SNACKOnSilence {
+		c.askForR2Ts()
+	}
 	t := s.oldestUnacknowledged(c)
 	if t == nil || s.params.ErrorRecoveryLevel < 1 {
 		c.stuck = stuckCommand{}

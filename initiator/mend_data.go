@@ -23,7 +23,7 @@ func (c *connection) takeDataSN(t *task, p *pdu.DataIn, n int) (repeated bool, e
 			return false, nil
 		}
 		if dev.CountDuplicates {
-			t.received += n
+			return true, outOfRange(pdu.OpDataIn, "Buffer Offset", uint32(t.received), n, len(t.req.Read), "RFC 7143, Section 11.7.6")
 		}
 		return true, nil
 	}

@@ -81,6 +81,10 @@ func (s *Session) recovery(c *connection) error {
 	if level < 2 {
 		until = lost.Add(wait + s.cfg.LogoutTimeout)
 	}
+	if level == 0 {
+		<-s.life.Done() // Only a deviating initiator waits for what the level does not allow.
+		return s.life.Err()
+	}
 	ctx, cancel := context.WithDeadlineCause(s.life, until, errRetained)
 	defer cancel()
 	if err := rest(ctx, time.Until(lost.Add(wait))); err != nil {

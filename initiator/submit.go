@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
 )
 
@@ -75,6 +76,9 @@ func (s *Session) pump() {
 		if c == nil {
 			return
 		}
+		if s.dev.Recovery.WindowPerConnection && c.maxCmdSN != 0 && iscsi.SNLess(c.maxCmdSN, s.window.next) {
+			return
+		}
 		t := s.tasks.add(taskSCSI, c)
 		if t == nil {
 			return
@@ -89,7 +93,7 @@ func (s *Session) mayCommand() bool {
 	if s.dev.Sequencing.any() {
 		return s.deviatingWindow()
 	}
-	return s.window.open() || s.dev.Session.IgnoreWindow
+	return s.window.open() || s.dev.Recovery.WindowPerConnection || s.dev.Session.IgnoreWindow
 }
 
 // idlest picks the connection for the next command: of those that take commands the one with the fewest open, and of equals the oldest. It
@@ -112,6 +116,9 @@ func (s *Session) issue(t *task, r *Request) {
 	r.task.phase.Store(requestSent)
 	s.order++
 	t.req, t.lun, t.order, t.cmdSN = r, r.LUN, s.order, s.window.take()
+	if s.dev.Recovery.CmdSNPerConnection {
+		t.cmdSN = t.conn.ownNumber()
+	}
 	t.conn.commands++
 	t.immediate, t.unsolicited = t.conn.firstBurst(len(r.Write))
 	s.transmit(t)

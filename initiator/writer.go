@@ -70,6 +70,8 @@ func (c *connection) take() (batch []sendEntry, expStatSN uint32) {
 	switch {
 	case c.s.dev.Sequencing.any():
 		return batch, c.deviatingExpStatSN()
+	case c.s.dev.Recovery.SharedStatSN:
+		return batch, c.s.conns[0].expStatSN
 	case len(c.gaps)+len(c.held) > 0:
 		return batch, c.acknowledges()
 	}

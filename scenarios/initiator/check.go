@@ -67,6 +67,9 @@ func Checks() []Check {
 		digestChecks(),
 		robustnessChecks(),
 		robustnessLongChecks(),
+		snackChecks(),
+		reassignChecks(),
+		multiConnectionChecks(),
 	)
 }
 
