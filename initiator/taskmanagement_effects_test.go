@@ -247,8 +247,11 @@ func TestDataWhileTasksAreEnded(t *testing.T) {
 					t.Errorf("%s, refused %v: the command ended with %v", reporting, refused, err)
 				}
 				time.Sleep(time.Second)
-				if s.tasks.live != 0 {
-					t.Errorf("%d tasks left", s.tasks.live)
+				s.mu.Lock()
+				left := s.tasks.live
+				s.mu.Unlock()
+				if left != 0 {
+					t.Errorf("%d tasks left", left)
 				}
 			})
 		}
