@@ -11,6 +11,14 @@ import (
 type deviceStack struct {
 	mu      sync.Mutex
 	devices []*device
+	policy  PathPolicy
+}
+
+// setPolicy says which paths requests take from now on.
+func (d *deviceStack) setPolicy(policy PathPolicy) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.policy = policy
 }
 
 // device is one unit of storage.
@@ -154,12 +162,12 @@ func (d *deviceStack) dropLUN(lun uint64) {
 }
 
 // path picks the way for a request to the device of that name: by the policy among those that are not blocked, or else the first.
-func (d *deviceStack) path(name string, policy PathPolicy) (s *managedSession, lun uint64, ok bool) {
+func (d *deviceStack) path(name string) (s *managedSession, lun uint64, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, dev := range d.devices {
 		if dev.name == name {
-			best := dev.pick(policy)
+			best := dev.pick(d.policy)
 			return best.session, best.lun, true
 		}
 	}

@@ -61,10 +61,10 @@ func TestPathsTakeTurns(t *testing.T) {
 		for i, blocked := range test.blocked {
 			dev.paths = append(dev.paths, devicePath{lun: uint64(i), blocked: blocked})
 		}
-		stack := deviceStack{devices: []*device{&dev}}
+		stack := deviceStack{devices: []*device{&dev}, policy: test.policy}
 		var got []uint64
 		for range test.want {
-			_, lun, _ := stack.path(dev.name, test.policy)
+			_, lun, _ := stack.path(dev.name)
 			got = append(got, lun)
 		}
 		if !slices.Equal(got, test.want) {

@@ -98,6 +98,7 @@ func NewManager(cfg ManagerConfig) (*Manager, error) {
 	if m.makeISID == nil {
 		m.makeISID = isidMaker(cfg.InitiatorName, m.ports)
 	}
+	m.stack.setPolicy(settings.PathPolicy)
 	m.places = placeTable{makeISID: m.makeISID, dev: m.dev}
 	return m, nil
 }
@@ -160,6 +161,7 @@ func (m *Manager) Set(change func(*Settings)) error {
 		return err
 	}
 	m.settings = settings
+	m.stack.setPolicy(settings.PathPolicy)
 	sessions := slices.Clone(m.sessions)
 	m.mu.Unlock()
 	for i, s := range sessions {

@@ -63,7 +63,7 @@ func (m *Manager) DoDevice(ctx context.Context, name string, r *Request) error {
 
 // pathFor picks the path for a request, and fills in its LUN.
 func (m *Manager) pathFor(name string, r *Request) (*managedSession, error) {
-	s, lun, ok := m.stack.path(name, m.Settings().PathPolicy)
+	s, lun, ok := m.stack.path(name)
 	if !ok {
 		return nil, fmt.Errorf("device %s: %w", name, errors.Join(ErrNoDevice, ErrDeviceRemoved))
 	}
