@@ -65,7 +65,7 @@ func (c *connection) misheard(p *pdu.AsyncMessage, data []byte) error {
 	case dev.DropOnSCSIEvent && p.Event == pdu.AsyncSCSI, dev.VendorDataAsSense && vendor && len(data) > 0:
 		return ErrAsyncDrop
 	case dev.UnknownEventDeafens && p.Event > pdu.AsyncTasksTerminated && !vendor:
-		<-c.written
+		return errDeafened
 	}
 	return nil
 }

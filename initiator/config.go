@@ -95,6 +95,9 @@ type LoginConfig struct {
 	// PingInterval is the idle time after which the target is pinged, PingTimeout how long it may then stay silent before the
 	// connection is given up. PingInterval Never: no pings of the session's own.
 	PingInterval, PingTimeout time.Duration
+	// AcknowledgeAfter, when above 0, is how often status that no request has acknowledged meanwhile is acknowledged by a NOP-Out of its own,
+	// so that the target can let go of it (RFC 7143, Section 11.18). Otherwise the next request or ping does it.
+	AcknowledgeAfter time.Duration
 	// LogoutTimeout bounds the wait for a Logout Response.
 	LogoutTimeout time.Duration
 	// AnswerTimeout bounds the wait for the answer to a ping of the user's, to task management and to a Text Request; when it passes the

@@ -2,6 +2,7 @@ package initiator
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -46,6 +47,7 @@ type connection struct {
 	brokenAt    time.Time
 	heard       time.Time // When the last PDU arrived.
 	ping        keepalive
+	ack         acknowledger
 	answers     int // To pings of the target's, queued since the writer last took the queue.
 
 	gaps      gaps     // StatSN that did not come.
@@ -128,7 +130,9 @@ func (s *Session) newConnection(nc net.Conn, reader *pdu.Reader, cid uint16, at 
 
 // run starts the goroutines of a connection that is in its session's list.
 func (c *connection) run() {
+	c.ack.told = c.firstStatSN
 	c.ping.start(c)
+	c.ack.start(c)
 	go c.write()
 	go c.read()
 }
@@ -139,12 +143,16 @@ func (c *connection) read() {
 	if c.s.dev.Loss.IgnoreFIN {
 		c.ignoresEnd(err)
 	}
+	if errors.Is(err, errDeafened) {
+		<-c.written
+	}
 	if c.s.dev.Sequencing.RejectsFaults {
 		c.rejectFault(err)
 	}
 	c.fail(err)
 	<-c.written
 	c.ping.stop()
+	c.ack.stop()
 	c.stopMend()
 	c.over.run()
 	if c.keepsSocket(c.broken) {
@@ -244,6 +252,10 @@ func (c *connection) fail(cause error) {
 	c.stop(cause, time.Now())
 	others := c.s.lose(c)
 	c.s.mu.Unlock()
+	if c.s.dev.Logout.LeavesSocketOpen && errors.Is(cause, ErrLoggedOut) {
+		time.AfterFunc(2*DefaultLogoutTimeout, func() { _ = c.nc.Close() })
+		return
+	}
 	c.releaseSocket(cause)
 	for _, other := range others {
 		_ = other.nc.Close()

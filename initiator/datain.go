@@ -41,7 +41,11 @@ func (c *connection) receiveDataIn(h *pdu.BHS) error {
 	t.reading = true
 	c.s.mu.Unlock()
 
-	err = c.reader.ReadData(dst)
+	if c.s.dev.Logout.DropsLateData && c.phase == phaseLeaving {
+		err = c.reader.Discard()
+	} else {
+		err = c.reader.ReadData(dst)
+	}
 
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()

@@ -10,6 +10,8 @@ type Deviations struct {
 	Discovery DiscoveryDeviations
 	Text      TextDeviations
 	Async     AsyncDeviations
+	NOP       NOPDeviations
+	Reject    RejectDeviations
 	Keys      KeyDeviations
 	Logout    LogoutDeviations
 	Identity  IdentityDeviations

@@ -36,6 +36,7 @@ func RowDeviations() []RowDeviation {
 		authRows(),
 		asyncRows(),
 		recoveryRows(),
+		endingRows(),
 	)
 }
 

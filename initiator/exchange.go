@@ -20,6 +20,7 @@ type exchange struct {
 	lastResort             bool             // Of task management: if it does not end the task, the connection has to.
 	reason                 pdu.LogoutReason // Of logout.
 	additional             [3]byte          // Of task management.
+	sent                   int              // Of a ping: bytes that its echo should have.
 	data                   []byte
 	text                   *textExchange // Of a Text Request: the exchange that it belongs to.
 

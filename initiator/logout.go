@@ -89,7 +89,11 @@ func (c *connection) leave(cause error) (*exchange, error) {
 			}
 		}
 	}
-	t, err := c.open(taskLogout, s.cfg.LogoutTimeout, cause)
+	limit := s.cfg.LogoutTimeout
+	if s.dev.Logout.WaitsForEver {
+		limit = 0
+	}
+	t, err := c.open(taskLogout, limit, cause)
 	if err != nil {
 		return nil, err
 	}
@@ -100,6 +104,10 @@ func (c *connection) leave(cause error) (*exchange, error) {
 	x := t.exchange
 	if s.dev.Logout.NoLogoutRequest {
 		go c.fail(cause)
+		return x, nil
+	}
+	if s.dev.Logout.WrongCID {
+		c.sendLogout(t, pdu.LogoutCloseConnection, c.cid+1)
 		return x, nil
 	}
 	c.sendLogout(t, pdu.LogoutCloseSession, 0)
@@ -157,6 +165,10 @@ func (c *connection) receiveLogout(h *pdu.BHS) error {
 		x.response = byte(p.Response)
 		x.time2Wait, x.time2Retain = time.Duration(p.Time2Wait)*time.Second, time.Duration(p.Time2Retain)*time.Second
 		c.answer(t)
+		return nil
+	}
+	if c.s.dev.Logout.RepeatsOnFailure && p.Response != pdu.LogoutSuccess {
+		c.sendLogout(t, pdu.LogoutCloseSession, 0)
 		return nil
 	}
 	n := &c.notice

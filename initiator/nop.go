@@ -31,7 +31,12 @@ func (s *Session) Ping(ctx context.Context, data []byte) ([]byte, error) {
 		return nil, err
 	}
 	x := t.exchange
-	t.conn.sendPing(t.itt, pdu.ReservedTag, 0, bytes.Clone(data))
+	ttt := pdu.ReservedTag
+	if s.dev.NOP.ZeroTTT {
+		ttt = 0
+	}
+	x.sent = len(data)
+	t.conn.sendPing(t.itt, ttt, 0, bytes.Clone(data))
 	s.mu.Unlock()
 	if err := x.wait(ctx); err != nil {
 		return nil, err
@@ -57,17 +62,36 @@ func (c *connection) receiveNOPIn(h *pdu.BHS) error {
 	if err != nil {
 		return err
 	}
+	dev := &c.s.dev.NOP
+	if dev.SwallowsAfterData && len(data) > 0 {
+		if _, err := c.reader.ReadHeader(h); err != nil {
+			return err
+		}
+	}
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
+	if dev.TargetTagFirst && p.TTT != pdu.ReservedTag && p.ITT != pdu.ReservedTag {
+		c.expStatSN++
+		p.ITT = pdu.ReservedTag
+	}
+	if err := lawfulPing(&p, dev); err != nil {
+		return err
+	}
 	if p.ITT == pdu.ReservedTag {
 		c.announced(p.StatSN)
 		c.note(p.ExpCmdSN, p.MaxCmdSN)
 		if c.s.dev.Sequencing.PingAdvancesStatSN {
 			c.expStatSN++
 		}
+		if dev.AnswersEverything && p.TTT == pdu.ReservedTag {
+			c.sendPing(pdu.ReservedTag, p.TTT, p.LUN, nil)
+		}
 		if p.TTT != pdu.ReservedTag && c.phase < phaseLeaving && !c.ignoresPings() && !(c.s.dev.Sequencing.PingAnswerNeedsWindow && !c.s.window.open()) {
-			if c.s.dev.Session.ZeroLUNInPingAnswer {
+			if c.s.dev.Session.ZeroLUNInPingAnswer || dev.AnyLUN && !possible(p.LUN) {
 				p.LUN = 0
+			}
+			if dev.LosesPings && p.TTT%100 == 0 {
+				return nil
 			}
 			if c.answers++; c.answers > pingAnswersMax {
 				return &ProtocolError{
@@ -88,13 +112,37 @@ func (c *connection) receiveNOPIn(h *pdu.BHS) error {
 	}
 	c.note(p.ExpCmdSN, p.MaxCmdSN)
 	t := c.s.tasks.find(p.ITT)
-	if t == nil || t.kind != taskPing {
+	switch {
+	case dev.UnknownTagDeafens && (t == nil || t.kind != taskPing):
+		return errDeafened
+	case t == nil || t.kind != taskPing, dev.WaitsForWholeEcho && len(data) < t.exchange.sent:
 		return nil
 	}
 	t.exchange.data = bytes.Clone(data)
 	c.answer(t)
 	return nil
 }
+
+// lawfulPing looks at the tags and the LUN of a NOP-In: it answers a ping or is one, never both, and a LUN that it names has to be
+// possible, since the answer repeats it (RFC 7143, Section 11.19).
+func lawfulPing(p *pdu.NOPIn, dev *NOPDeviations) error {
+	switch {
+	case p.TTT == pdu.ReservedTag:
+	case p.ITT != pdu.ReservedTag:
+		return &ProtocolError{
+			Opcode: pdu.OpNOPIn, Field: "Target Transfer Tag", Got: fmt.Sprintf("0x%x in the answer to a ping", p.TTT),
+			Want: "0xffffffff", Clause: "RFC 7143, Section 11.19",
+		}
+	case !possible(p.LUN) && !dev.AnyLUN:
+		return &ProtocolError{
+			Opcode: pdu.OpNOPIn, Field: "LUN", Got: fmt.Sprintf("0x%016x", p.LUN), Want: "a logical unit", Clause: "RFC 7143, Section 11.19",
+		}
+	}
+	return nil
+}
+
+// possible tells whether a LUN can name a logical unit: all ones mean that none is specified (SAM-5, Section 4.7).
+func possible(lun uint64) bool { return lun != ^uint64(0) }
 
 // keepalive pings a target that has been silent for an interval, and gives the connection up when the silence goes on. It is
 // driven by one timer and guarded by the session's mutex.

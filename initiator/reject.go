@@ -15,12 +15,19 @@ func (c *connection) receiveReject(h *pdu.BHS) error {
 	p.Data = data
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
+	dev := &c.s.dev.Reject
 	fresh, err := c.numbered(pdu.OpReject, p.StatSN)
+	if dev.Uncounted && fresh {
+		c.expStatSN--
+	}
 	if err != nil || !fresh {
 		return err
 	}
 	c.note(p.ExpCmdSN, p.MaxCmdSN)
 	rejected, ok := p.Rejected()
+	if !ok && dev.ShortDeafens {
+		return errDeafened
+	}
 	if !ok {
 		return nil
 	}
@@ -38,7 +45,23 @@ func (c *connection) receiveReject(h *pdu.BHS) error {
 // own. A rejected command leaves a gap in the CmdSN order, which ABORT TASK plugs (RFC 7143, Section 7.3). The mutex is held.
 func (c *connection) rejected(t *task, h *pdu.BHS, reason pdu.RejectReason) error {
 	cause := &RejectError{Reason: reason, Opcode: h.Opcode()}
+	dev := &c.s.dev.Reject
+	if dev.OldestTask && t.kind == taskSCSI {
+		t = c.s.tasks.inOrder()[0]
+	}
 	switch {
+	case dev.IgnoresUnknown && reason > pdu.RejectWaitingForLogout:
+	case dev.CountsAsAnswer && t.kind == taskPing:
+		c.answer(t)
+	case dev.ResendsData && h.Opcode() == pdu.OpDataOut && t.kind == taskSCSI && t.req != nil:
+		var p pdu.DataOut
+		_ = p.DecodeBHS(h) // The opcode was looked at.
+		c.sendData(t, p.TTT, int(p.BufferOffset), h.DataSegmentLength())
+	case dev.ResendsAtOnce && t.kind == taskSCSI && t.req != nil && !t.answered:
+		c.s.retransmit(t)
+	case dev.ForgetsCommand && t.kind == taskSCSI && t.req != nil && !t.answered:
+		c.s.concludeOrQuit(t, 0, &residuals{underflow: true, count: uint32(len(t.req.Read) + len(t.req.Write))})
+		c.s.settle(t, &c.over)
 	case h.Opcode() == pdu.OpSCSICommand && t.kind == taskSCSI && c.resends(t, reason):
 	case h.Opcode() == pdu.OpSCSICommand && t.kind == taskSCSI:
 		t.stopped.Store(true)

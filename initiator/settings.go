@@ -41,6 +41,8 @@ type LoginSettings struct {
 	LoginTimeout time.Duration
 	// PingInterval and PingTimeout say how a silent connection is noticed; PingInterval Never switches pings off.
 	PingInterval, PingTimeout time.Duration
+	// AcknowledgeAfter, when above 0, is how often status is acknowledged that nothing else has acknowledged.
+	AcknowledgeAfter time.Duration
 	// LogoutTimeout bounds the wait for a Logout Response.
 	LogoutTimeout time.Duration
 	// AnswerTimeout bounds the wait for a task management response or a text response.
@@ -83,6 +85,7 @@ func (s LoginSettings) over(below LoginSettings) LoginSettings {
 		{&s.LoginTimeout, &below.LoginTimeout},
 		{&s.PingInterval, &below.PingInterval},
 		{&s.PingTimeout, &below.PingTimeout},
+		{&s.AcknowledgeAfter, &below.AcknowledgeAfter},
 		{&s.LogoutTimeout, &below.LogoutTimeout},
 		{&s.AnswerTimeout, &below.AnswerTimeout},
 	} {
@@ -103,7 +106,7 @@ func (s LoginSettings) loginConfig(t SessionType) LoginConfig {
 		InitiatorAlias: s.InitiatorAlias, CHAP: s.CHAP, HeaderDigest: s.HeaderDigest, DataDigest: s.DataDigest,
 		Offers: s.Offers, SkipSecurityStage: s.SkipSecurityStage, AwaitAuthMethod: s.AwaitAuthMethod, LoginTimeout: s.LoginTimeout,
 		MaxConnections: s.Connections, ErrorRecoveryLevel: s.ErrorRecoveryLevel,
-		PingInterval: s.PingInterval, PingTimeout: s.PingTimeout, LogoutTimeout: s.LogoutTimeout, AnswerTimeout: s.AnswerTimeout,
+		AcknowledgeAfter: s.AcknowledgeAfter, PingInterval: s.PingInterval, PingTimeout: s.PingTimeout, LogoutTimeout: s.LogoutTimeout, AnswerTimeout: s.AnswerTimeout,
 	}
 }
 

@@ -64,6 +64,7 @@ func (c *connection) write() {
 func (c *connection) take() (batch []sendEntry, expStatSN uint32) {
 	batch, c.queue, c.answers = c.queue, c.spare, 0
 	c.spare, c.writing, c.unsent = nil, true, false
+	c.ack.told = c.expStatSN
 	if c.s.forcedDigests != nil {
 		c.writer.digests = *c.s.forcedDigests
 	}

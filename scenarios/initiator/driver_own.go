@@ -112,6 +112,8 @@ func (o *own) Do(ctx context.Context, op Op, p *Pending) Result {
 		return Result{Session: id, Err: err}
 	case SetConfig:
 		return Result{Err: o.manager.Set(op.Change)}
+	case Stop:
+		return Result{Err: o.manager.Stop(ctx)}
 	case Restart:
 		_, err := o.manager.Restart(ctx, 0)
 		return Result{Err: err}

@@ -119,6 +119,12 @@ type SetConfig struct{ Change func(s *ini.Settings) }
 // Restart ends the initiator as a crash of its host would, and starts it anew.
 type Restart struct{}
 
+// Stop ends the initiator in order, as when its process is told to end.
+type Stop struct{}
+
+// OpName is "stop".
+func (Stop) OpName() string { return "stop" }
+
 // OpName is "login".
 func (Login) OpName() string { return "login" }
 
