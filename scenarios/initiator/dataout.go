@@ -56,7 +56,7 @@ func unsolicited(immediate bool, first, most, segment int) func(b *Base) {
 
 func dataSNPerSequence(t *T) {
 	c := t.Session()
-	for i := range 2 {
+	for i := range t.times(2) {
 		w := t.writes(c, Write{LBA: uint64(64 * i), Blocks: 16})
 		for at := w.got; at < w.Length(); at += 2048 {
 			_, s := c.ask(w, at, min(2048, w.Length()-at))
@@ -69,7 +69,7 @@ func dataSNPerSequence(t *T) {
 func unsolicitedLimit(t *T) {
 	c := t.Session()
 	first := c.Params.FirstBurstLength
-	for i := range 2 {
+	for i := range t.times(2) {
 		w := t.writes(c, Write{LBA: uint64(64 * i), Blocks: 16})
 		c.unasked(w.Task, time.Second)
 		if w.got > first {
@@ -89,7 +89,7 @@ func unsolicitedLimit(t *T) {
 
 func noneBeforeR2T(t *T) {
 	c := t.Session()
-	for _, blocks := range []int{8, 2048} {
+	for _, blocks := range []int{8, 2048}[:t.times(2)] {
 		w := t.writes(c, Write{Blocks: blocks})
 		if p := w.PDU; len(p.Data) > 0 || !p.Write || !p.Final {
 			t.Fail(pdu.FrameOf(p), "a command with W=1, F=1 and no data")
@@ -134,7 +134,7 @@ func unsolicitedDataOutOnly(t *T) {
 
 func immediateAndUnsolicited(t *T) {
 	c := t.Session()
-	for _, blocks := range []int{1, 8, 128} {
+	for _, blocks := range []int{1, 8, 128}[:t.times(3)] {
 		w := t.writes(c, Write{Blocks: blocks})
 		immediate, final := w.got, w.PDU.Final
 		s := c.unasked(w.Task, time.Second)

@@ -27,8 +27,16 @@ func acknowledgements(t *T) {
 		t.PartWith(fmt.Sprintf("from StatSN 0x%08x", first), func(b *Base, _ *Settings) { b.StatSN = first }, func() {
 			c := t.Session()
 			for i := range 50 {
-				op := t.Start(Read{LBA: uint64(i), Blocks: 1})
-				task := c.Read()
+				if i == 0 || t.Own() {
+					t.Start(Read{LBA: uint64(i), Blocks: 1})
+				}
+				task := c.TryCommand(t.patience(), Reads...)
+				if task == nil {
+					if i > 0 && !t.Own() {
+						return
+					}
+					t.Fail("no further command", "a read")
+				}
 				switch exp := task.PDU.ExpStatSN; {
 				case iscsi.SNLess(c.StatSN, exp):
 					t.Fail(task.Event, fmt.Sprintf("an ExpStatSN of at most 0x%08x", c.StatSN))
@@ -38,10 +46,18 @@ func acknowledgements(t *T) {
 					t.Fail(task.Event, "an ExpStatSN that advances")
 				}
 				c.Good(task)
-				op.Wait()
+				t.Wait(t.settling())
 			}
 		})
 	}
+}
+
+// settling is how long it takes our own initiator to take in what was sent, which costs nothing on virtual time.
+func (t *T) settling() time.Duration {
+	if t.Virtual() {
+		return time.Second
+	}
+	return 0
 }
 
 func firstAcknowledgement(t *T) {
@@ -69,7 +85,8 @@ func firstAcknowledgement(t *T) {
 
 func unnumbered(t *T) {
 	same := func(c *Conn, f *pdu.Frame) {
-		if got := expStatSN(f); got != c.StatSN {
+		// An external initiator may have sent it before it had the latest status.
+		if got := expStatSN(f); got != c.StatSN && (t.Own() || iscsi.SNLess(c.StatSN, got)) {
 			t.Fail(f, fmt.Sprintf("ExpStatSN 0x%08x as before", c.StatSN))
 		}
 	}
@@ -110,6 +127,10 @@ func unnumbered(t *T) {
 // followed serves a command and fails unless its response is accepted.
 func (t *T) followed(c *Conn, task *Task, op *Pending) {
 	c.Good(task)
+	if !t.Own() {
+		op.Wait()
+		return
+	}
 	if !op.EndsWithin(t.scaled(ReactionTime)) {
 		t.Fail("a response that is not accepted", "a command that completes")
 	}
@@ -159,7 +180,7 @@ func smallGap(t *T) {
 	}
 	t.Warn("A gap in StatSN was passed over.", fmt.Sprintf("the connection goes on; the command behind the gap has ended: %t", op.Ended()),
 		"session recovery")
-	if !lost.EndsWithin(2 * AnswerTime) {
+	if t.Own() && !lost.EndsWithin(AnswerTime) {
 		t.Fail("a command whose status was lost and that hangs", "its recovery")
 	}
 }
@@ -189,9 +210,13 @@ func repeatedStatus(t *T) {
 		t.RAlive()
 		return
 	}
-	for i := range repeatMax {
+	for i := range t.times(repeatMax) {
 		live := t.Start(Read{LBA: uint64(i), Blocks: 8})
-		task := c.Read()
+		task := c.TryCommand(t.patience(), Reads...)
+		if task == nil {
+			t.Check(!t.Own(), "no further command", "a read")
+			break
+		}
 		if task.PDU.ITT == old.ITT {
 			c.DataIn(task, 0, task.Length(), Final)
 			again()

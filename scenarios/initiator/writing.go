@@ -167,6 +167,14 @@ func modeSelect(length int) []byte {
 	return cdb
 }
 
+// times is how often a check goes through the same again: once with an external initiator, of whose commands nobody knows how many come.
+func (t *T) times(n int) int {
+	if t.Own() {
+		return n
+	}
+	return 1
+}
+
 // told is what a write was asked to write; nil for an initiator that has data of its own.
 func (t *T) told(w Write) []byte {
 	if !t.Own() {
