@@ -98,7 +98,13 @@ func TestSecretsNeverShow(t *testing.T) {
 	}
 	var log strings.Builder
 	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "url", u, "secret", u.Password)
-	texts := []string{u.String(), fmt.Sprint(u), fmt.Sprintf("%+v %#v %s %q %d %x", u, u, u, u, u, u), string(asJSON), log.String(),
+	told := iscsi.URL{Portal: iscsi.Address{Host: "host"}}.WithEnvironment(func(name string) string {
+		if strings.HasSuffix(name, "PASSWORD") {
+			return canary
+		}
+		return "user"
+	})
+	texts := []string{told.String(), fmt.Sprintf("%+v %#v %s", told, told, told), u.String(), fmt.Sprint(u), fmt.Sprintf("%+v %#v %s %q %d %x", u, u, u, u, u, u), string(asJSON), log.String(),
 		fmt.Sprintf("%+v %#v %x %s", struct{ S iscsi.Secret }{u.Password}, u.Password, u.Password, &u), fmt.Sprintf("%v", []iscsi.URL{u})}
 	for _, bad := range []string{
 		"iscsi://user%" + canary + "@host:0/iqn.x/0", "iser://user%" + canary + "@host/x", "http://user:" + canary + "@host",

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
+	"os"
 	"slices"
 	"strings"
 
@@ -30,7 +30,8 @@ type connectOptions struct {
 const credentialsHelp = `
 
 Credentials are better given as ISCSISPEC_CHAP_USERNAME and ISCSISPEC_CHAP_PASSWORD (and _TARGET_USERNAME,
-_TARGET_PASSWORD for mutual CHAP) than in the URL, which other users of the machine can see.`
+_TARGET_PASSWORD for mutual CHAP) than in the URL, which other users of the machine can see.
+LIBISCSI_TCP_KEEPIDLE, _KEEPINTVL, _KEEPCNT, _USER_TIMEOUT, _SYNCNT and LIBISCSI_BIND_INTERFACES are heeded.`
 
 func (o *connectOptions) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
@@ -77,7 +78,20 @@ func (o *connectOptions) login(ctx context.Context, u iscsi.URL, kind initiator.
 			return nil, usageError("--as: %w", err)
 		}
 	}
-	return initiator.Login(ctx, new(net.Dialer), cfg)
+	dialer, err := environmentDialer()
+	if err != nil {
+		return nil, err
+	}
+	return initiator.Login(ctx, dialer, cfg)
+}
+
+// environmentDialer dials with the TCP options that the environment asks for.
+func environmentDialer() (initiator.Dialer, error) {
+	options, err := iscsi.TCPOptionsFromEnvironment(os.Getenv)
+	if err != nil {
+		return nil, usageError("%w", err)
+	}
+	return &initiator.TCPDialer{Options: options}, nil
 }
 
 // digests returns the preference lists: the flags', or what the URL asks for, or nil for the initiator's own.

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -62,9 +61,12 @@ func (o *sessionsOptions) run(cmd *cobra.Command, urls []iscsi.URL) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	cfg := initiator.ManagerConfig{InitiatorName: o.initiator, Ports: []initiator.Port{{Name: "tool", Dialer: new(net.Dialer)}}, ISID: ownISIDs()}
+	dialer, err := environmentDialer()
+	if err != nil {
+		return err
+	}
+	cfg := initiator.ManagerConfig{InitiatorName: o.initiator, Ports: []initiator.Port{{Name: "tool", Dialer: dialer}}, ISID: ownISIDs()}
 	if o.like != nil {
-		var err error
 		if cfg, err = o.like.Manager(cfg); err != nil {
 			return usageError("--as: %w", err)
 		}
