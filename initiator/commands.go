@@ -131,6 +131,7 @@ func (s *managedSession) enqueue(p *pending) {
 // issue hands a request to the Session, which sends in this order as far as the command window is open.
 func (s *managedSession) issue(p *pending) {
 	p.flying, p.via = true, s.session
+	p.req.unhurried = s.sequential(p.req.LUN)
 	s.flying++
 	s.recordRequest(p, "sent", "")
 	p.req.intercept = func(*Request) { s.inbox.post(func() { s.returned(p) }) }

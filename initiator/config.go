@@ -104,6 +104,10 @@ type LoginConfig struct {
 	// connection is given up.
 	AnswerTimeout time.Duration
 
+	// CommandTimeout is how long the target may leave a SCSI command unanswered, once it was sent; then ABORT TASK is sent, and the request is
+	// completed with ErrCommandTimeout. Never: as long as it takes.
+	CommandTimeout time.Duration
+
 	// OnAsync, when not nil, is called from a goroutine of the session for each Async Message that was understood. It must not block.
 	OnAsync func(AsyncEvent)
 	// Rand is where challenges for mutual CHAP are drawn from, so that a run can be replayed; nil means crypto/rand.
@@ -136,6 +140,7 @@ func (cfg LoginConfig) withDefaults() LoginConfig {
 	orDefault(&cfg.PingTimeout, DefaultPingTimeout)
 	orDefault(&cfg.LogoutTimeout, DefaultLogoutTimeout)
 	orDefault(&cfg.AnswerTimeout, DefaultAnswerTimeout)
+	orDefault(&cfg.CommandTimeout, DefaultCommandTimeout)
 	if cfg.Deviations == nil || !cfg.Deviations.Login.RawName {
 		cfg.InitiatorName = iscsi.NormalName(cfg.InitiatorName)
 	}

@@ -58,6 +58,8 @@ type RecoveryDeviations struct {
 	WindowPerConnection bool
 	// AddFailureEndsSession ends the session when a further connection is refused.
 	AddFailureEndsSession bool
+	// NoCommandTimeout leaves commands without an answer alone.
+	NoCommandTimeout bool
 	// SNACKFromZero asks for all the data of the task, from DataSN 0 on.
 	SNACKFromZero bool
 }

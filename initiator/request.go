@@ -49,6 +49,8 @@ type Request struct {
 	Sent bool
 
 	task requestState
+	// unhurried exempts the request from LoginConfig.CommandTimeout.
+	unhurried bool
 	// intercept, when not nil, is called instead of Done: the upper layer's way of seeing a completion first.
 	intercept func(*Request)
 }

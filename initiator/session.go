@@ -25,23 +25,24 @@ type Session struct {
 	ended    chan struct{} // Closed at the very end.
 	textTurn chan struct{} // Holds a token while a text exchange runs: one at a time.
 
-	mu      sync.Mutex
-	phase   sessionPhase
-	info    SessionInfo
-	params  text.Params
-	conns   []*connection // In the order of their logins; a connection leaves when its goroutines have ended.
-	failed  []*connection // Lost connections that are being recovered.
-	joining []uint16      // CIDs of the connections that are being logged in.
-	lastCID uint16        // The CID given last.
-	window  commandWindow
-	tasks   taskTable
-	waiting requestList
-	order   uint64          // Requests submitted so far.
-	byUser  bool            // The user has asked for the logout.
-	culprit *connection     // The connection whose end ended the session; nil while the session goes on.
-	life    context.Context // Ends when the session is doomed.
-	doom    context.CancelFunc
-	loss    Loss
+	mu       sync.Mutex
+	phase    sessionPhase
+	info     SessionInfo
+	params   text.Params
+	conns    []*connection // In the order of their logins; a connection leaves when its goroutines have ended.
+	failed   []*connection // Lost connections that are being recovered.
+	joining  []uint16      // CIDs of the connections that are being logged in.
+	lastCID  uint16        // The CID given last.
+	window   commandWindow
+	tasks    taskTable
+	waiting  requestList
+	order    uint64 // Requests submitted so far.
+	patience patience
+	byUser   bool            // The user has asked for the logout.
+	culprit  *connection     // The connection whose end ended the session; nil while the session goes on.
+	life     context.Context // Ends when the session is doomed.
+	doom     context.CancelFunc
+	loss     Loss
 	// resetBefore tells which tasks a function ends that may close the session before its answer is out: those of lower order.
 	resetBefore uint64
 	// forcedDigests replaces what was negotiated on the sending side; only a deviating Manager sets it.
@@ -215,6 +216,9 @@ func (s *Session) finished() bool { return s.culprit != nil && len(s.conns) == 0
 func (s *Session) end() {
 	s.mu.Lock()
 	s.phase = sessionOver
+	if s.patience.timer != nil {
+		s.patience.timer.Stop()
+	}
 	c := s.culprit
 	c.describe(&s.info)
 	s.params = s.info.Params

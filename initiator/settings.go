@@ -47,6 +47,8 @@ type LoginSettings struct {
 	LogoutTimeout time.Duration
 	// AnswerTimeout bounds the wait for a task management response or a text response.
 	AnswerTimeout time.Duration
+	// CommandTimeout is how long a disk may leave a command unanswered before it is aborted; sequential devices may take as long as they need.
+	CommandTimeout time.Duration
 }
 
 // over returns s with every field that is unset taken from below.
@@ -88,6 +90,7 @@ func (s LoginSettings) over(below LoginSettings) LoginSettings {
 		{&s.AcknowledgeAfter, &below.AcknowledgeAfter},
 		{&s.LogoutTimeout, &below.LogoutTimeout},
 		{&s.AnswerTimeout, &below.AnswerTimeout},
+		{&s.CommandTimeout, &below.CommandTimeout},
 	} {
 		if *field.own == 0 {
 			*field.own = *field.below
@@ -106,7 +109,8 @@ func (s LoginSettings) loginConfig(t SessionType) LoginConfig {
 		InitiatorAlias: s.InitiatorAlias, CHAP: s.CHAP, HeaderDigest: s.HeaderDigest, DataDigest: s.DataDigest,
 		Offers: s.Offers, SkipSecurityStage: s.SkipSecurityStage, AwaitAuthMethod: s.AwaitAuthMethod, LoginTimeout: s.LoginTimeout,
 		MaxConnections: s.Connections, ErrorRecoveryLevel: s.ErrorRecoveryLevel,
-		AcknowledgeAfter: s.AcknowledgeAfter, PingInterval: s.PingInterval, PingTimeout: s.PingTimeout, LogoutTimeout: s.LogoutTimeout, AnswerTimeout: s.AnswerTimeout,
+		AcknowledgeAfter: s.AcknowledgeAfter, PingInterval: s.PingInterval, PingTimeout: s.PingTimeout, LogoutTimeout: s.LogoutTimeout,
+		AnswerTimeout: s.AnswerTimeout, CommandTimeout: s.CommandTimeout,
 	}
 }
 

@@ -129,6 +129,7 @@ func (s *Session) issue(t *task, r *Request) {
 func (s *Session) transmit(t *task) {
 	r, immediate, unsolicited := t.req, t.immediate, t.unsolicited
 	t.solicited, t.epoch = immediate+unsolicited, t.conn.epoch
+	s.watch(t)
 	if s.params.ErrorRecoveryLevel > 0 && !t.conn.mendArmed {
 		t.conn.armMend()
 	}
@@ -240,17 +241,21 @@ func (s *Session) Cancel(r *Request, err error) bool {
 		s.decided().add(r)
 		return true
 	case requestSent:
-		t := r.task.task
-		if t.answered || t.quit != nil {
-			return false
-		}
-		t.quit = err
-		t.stopped.Store(true)
-		s.abort(t)
-		if !t.busy() {
-			s.settle(t, s.decided())
-		}
-		return true
+		return s.cancelTask(r.task.task, err)
 	}
 	return false
+}
+
+// cancelTask gives up a request that the target has. The mutex is held.
+func (s *Session) cancelTask(t *task, err error) bool {
+	if t.answered || t.quit != nil {
+		return false
+	}
+	t.quit = err
+	t.stopped.Store(true)
+	s.abort(t)
+	if !t.busy() {
+		s.settle(t, s.decided())
+	}
+	return true
 }

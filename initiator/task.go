@@ -54,6 +54,7 @@ type task struct {
 	scattered  bool   // Data has gaps, so that spans say where it is.
 	acked      uint32 // The DataSN up to which the target knows that data has come,
 	ackedBytes int    // and the bytes before it.
+	stamped    uint32 // When it was sent, in looks of the session's patience.
 	reassigned int    // How often another connection took it over.
 	resync     bool   // The next R2T says where its R2TSN and offset go on.
 	epoch      uint32 // The connection's when the command was sent.

@@ -31,6 +31,7 @@ func snackChecks() []Check {
 		s.Offer(text.KeyDataSequenceInOrder, text.No)
 	}
 	return []Check{
+		{ID: "recovery.command-timeout-action", Run: commandTimeout},
 		with("recovery.retry.identical", retryIdentical),
 		with("recovery.retry.only-for-gaps", retryOnlyForGaps),
 		with("recovery.snack.data-gap", snackDataGap),
@@ -84,6 +85,31 @@ func (t *T) goodPieces(c *Conn, op *Pending) {
 	if e, ended := c.Ended(); ended {
 		t.Fail(e, "a connection that goes on")
 	}
+}
+
+func commandTimeout(t *T) {
+	c := t.Session()
+	op := t.Start(Read{Blocks: 8})
+	c.Read()
+	t.Probe()
+	e := c.TryNext(4*AnswerTime, pdu.OpTaskManagementRequest, pdu.OpLogoutRequest)
+	switch p := e.PDU.(type) {
+	case *pdu.TaskManagementRequest:
+		switch p.Function {
+		case pdu.FunctionAbortTask, pdu.FunctionAbortTaskSet, pdu.FunctionLogicalUnitReset, pdu.FunctionTargetWarmReset, pdu.FunctionTargetColdReset:
+		default:
+			t.Fail(e, "ABORT TASK, a reset, or the end of the connection")
+		}
+		c.Manage(p, pdu.TaskResponseComplete)
+	case *pdu.LogoutRequest:
+		c.Logout(p, pdu.LogoutSuccess)
+	default:
+		if !t.Own() && !e.Ended() {
+			t.Skip("NOT-TESTABLE: the initiator has no timeout of its own.")
+		}
+		t.Check(e.Ended(), e, "ABORT TASK, LOGICAL UNIT RESET, or the end of the connection within 120 s")
+	}
+	t.recovered(op)
 }
 
 func retryIdentical(t *T) {
