@@ -31,6 +31,7 @@ func asyncRows() []RowDeviation {
 		{"async.event1.mid-write", func(d *Deviations) { d.Async.WaitForWrites = true }},
 		{"async.event1.relogin", func(d *Deviations) { d.Identity.AsyncLogoutForgets = true }},
 		{"async.event2.drop-connection", func(d *Deviations) { d.Async.DropIsForGood = true }},
+		{"async.event5.task-termination", func(d *Deviations) { d.TaskManagement.IgnoreTermination = true }},
 		{"async.event255.vendor", func(d *Deviations) { d.Async.VendorDataAsSense = true }},
 		{"async.unknown-event", func(d *Deviations) { d.Async.UnknownEventDeafens = true }},
 		{"async.statsn-acknowledged", func(d *Deviations) { d.Async.Uncounted = true }},

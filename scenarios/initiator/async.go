@@ -40,6 +40,10 @@ func asyncChecks() []Check {
 			t.Part("the target closes early", func() { dropAll(t, 200*time.Millisecond) })
 		}},
 		{ID: "async.event4.renegotiate", Run: renegotiation},
+		{ID: "async.event5.task-termination", Run: taskTermination, Driver: fastAbort, Base: func(b *Base) {
+			b.Params.TaskReporting = "FastAbort"
+			b.Units = append(b.Units, Unit{LUN: scsi.LUNOf(1), Config: Disk(32 << 20)})
+		}},
 		{ID: "async.event255.vendor", Run: vendorEvent},
 		{ID: "async.unknown-event", Run: unknownEvent},
 		{ID: "async.statsn-acknowledged", Run: asyncCounts},
@@ -385,4 +389,41 @@ func asyncCounts(t *T) {
 		t.Fail(r, "a read that completes")
 	}
 	t.Acknowledged(c)
+}
+
+// taskTermination ends the tasks of LUN 1 under FastAbort, with another task under way on LUN 0.
+func taskTermination(t *T) {
+	const lun = 1
+	c := t.Session()
+	if c.Params.TaskReporting != "FastAbort" {
+		c.Async(pdu.AsyncTasksTerminated, func(p *pdu.AsyncMessage) { p.LUN = uint64(scsi.LUNOf(lun)) })
+		t.RIgnoreOrClose(c)
+		return
+	}
+	read, write := t.Start(Read{LUN: lun, Blocks: 8}), t.Start(Write{LUN: lun, LBA: 64, Blocks: 1024})
+	other := t.Start(Read{Blocks: 8})
+	c.Read()
+	task, kept := c.WriteCommand(), c.Read()
+	if s := c.DataOut(task, c.R2T(task, task.got, c.Params.MaxBurstLength).TTT); s.End != nil {
+		t.Fail(s.End, "Data-Out that answers the R2T")
+	}
+	event := c.Async(pdu.AsyncTasksTerminated, func(p *pdu.AsyncMessage) { p.LUN = uint64(scsi.LUNOf(lun)) })
+	want := c.StatSN
+	e := c.Await(t.scaled(ReactionTime), func(e probe.Event) bool {
+		p, is := probe.As[*pdu.NOPOut](e)
+		return is && p.ITT == pdu.ReservedTag
+	})
+	p, is := probe.As[*pdu.NOPOut](e)
+	if !is || !p.Immediate || p.LUN != event.LUN || p.ExpStatSN != want {
+		t.Fail(e, fmt.Sprintf("a NOP-Out with ITT 0xffffffff, I=1, the LUN of the event and ExpStatSN 0x%x", want))
+	}
+	t.Check(!other.Ended(), "an end of the read on LUN 0", "tasks of LUN 0 that go on")
+	c.Good(kept)
+	if r := other.Wait(); !r.Good() {
+		t.Fail(r, "the read on LUN 0 completes")
+	}
+	t.Soundly(func() { t.until(AnswerTime, func() bool { return read.Ended() && write.Ended() }) })
+	for _, op := range []*Pending{read, write} {
+		t.Check(op.Ended(), op.Op.OpName()+" that is pending for ever", "an error to the requester", "a repeat")
+	}
 }
