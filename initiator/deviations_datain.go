@@ -14,6 +14,10 @@ type DataInDeviations struct {
 	CompleteAtFinal bool
 	// AcknowledgeAtLevel0 answers the A bit with a DataACK SNACK at ErrorRecoveryLevel 0.
 	AcknowledgeAtLevel0 bool
+	// AcknowledgementNamesTask puts the tag of the task into a DataACK SNACK.
+	AcknowledgementNamesTask bool
+	// AcknowledgePastGap sends a DataACK although data before it is missing.
+	AcknowledgePastGap bool
 	// EmptyIsEnd takes a Data-In without data for the end of the stream.
 	EmptyIsEnd bool
 	// WaitForLongSegments takes a segment of any length, and drops what does not fit the request only when all of it is there.

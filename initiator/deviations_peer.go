@@ -25,6 +25,9 @@ type DigestDeviations struct {
 	SurvivesReconnect bool
 }
 
+// snacksPerNumber bounds what SNACKPerNumber asks for at once.
+const snacksPerNumber = 1000
+
 // PeerDeviations are faults before a target that breaks the protocol.
 type PeerDeviations struct {
 	// DeafAfterUnknownOpcode looks at nothing any more after a PDU with an opcode that it does not know.
@@ -33,6 +36,8 @@ type PeerDeviations struct {
 	LateLoginCounts bool
 	// EventsUnacknowledged leaves Async Messages out of ExpStatSN.
 	EventsUnacknowledged bool
+	// SNACKPerNumber asks for the numbers of a gap that is too long by a SNACK each, up to snacksPerNumber.
+	SNACKPerNumber bool
 	// LogoutUnasked takes a Logout Response that nothing asked for as the end that the user wanted.
 	LogoutUnasked bool
 }
@@ -83,4 +88,11 @@ func (a *loginAttempt) loginDigests() pdu.Digests {
 		return pdu.Digests{Header: before.Params.HeaderDigest, Data: before.Params.DataDigest}
 	}
 	return pdu.Digests{}
+}
+
+// askEach asks for statuses one by one. The mutex is held.
+func (c *connection) askEach(from uint32) {
+	for n := range uint32(snacksPerNumber) {
+		c.sendSNACK(&pdu.SNACKRequest{Type: pdu.SNACKStatus, ITT: pdu.ReservedTag, TTT: pdu.ReservedTag, BegRun: from + n, RunLength: 1})
+	}
 }

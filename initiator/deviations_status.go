@@ -27,6 +27,8 @@ type StatusDeviations struct {
 	IgnoreSenseOfWrites bool
 	// UnknownSenseIsGood takes CHECK CONDITION with additional sense 0C/0D for GOOD.
 	UnknownSenseIsGood bool
+	// SNACKSenseIsGood takes CHECK CONDITION with additional sense 11/13 for GOOD, and all data for there.
+	SNACKSenseIsGood bool
 	// BusyIsGood takes BUSY for GOOD without data.
 	BusyIsGood bool
 	// ConflictIsGood takes RESERVATION CONFLICT for GOOD.
@@ -62,6 +64,10 @@ func (c *connection) departStatus(t *task, p *pdu.SCSIResponse, data *[]byte) (d
 		status == scsi.StatusBusy && d.BusyIsGood,
 		status == scsi.StatusReservationConflict && d.ConflictIsGood:
 		p.Status, p.Underflow, p.ResidualCount = 0, true, uint32(len(r.Read)+len(r.Write))
+	}
+	if status := scsi.Status(p.Status); status == scsi.StatusCheckCondition && d.SNACKSenseIsGood && sense.Code == scsi.ReadErrorFailedRetransmit {
+		p.Status, t.received, t.spans, t.scattered = 0, len(r.Read), nil, false
+		p.Underflow, p.ResidualCount = false, 0
 	}
 	switch {
 	case d.IgnoreResponseCode:

@@ -7,6 +7,7 @@ import (
 
 	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
+	"github.com/iscsispec/iscsispec/scsi"
 )
 
 // How long and how often recovery within a connection tries (ErrorRecoveryLevel 1 and above; RFC 7143 leaves it open). What is not mended by
@@ -296,6 +297,11 @@ func (c *connection) missedStatus(op pdu.Opcode, statSN uint32) (fresh bool, err
 		return c.gaps.fill(statSN), nil
 	}
 	if !c.gaps.open(c.expStatSN, statSN) {
+		if c.s.dev.Peer.SNACKPerNumber {
+			c.askEach(c.expStatSN)
+			c.expStatSN = statSN + 1
+			return true, nil
+		}
 		return false, wrongNumber(op, "StatSN", statSN, c.expStatSN, "RFC 7143, Section 4.2.2.2")
 	}
 	c.expStatSN = statSN + 1
@@ -340,6 +346,9 @@ func (c *connection) holds(t *task, p *pdu.SCSIResponse, data []byte) bool {
 	if t.req == nil || t.quit != nil || len(t.req.Read) == 0 || p.Response != pdu.ResponseCompleted || c.phase >= phaseLeaving {
 		return false
 	}
+	if retransmitFailed(p, data) {
+		return false // What is missing will not come.
+	}
 	if p.ExpDataSN != 0 && iscsi.SNLess(t.dataSN, p.ExpDataSN) && (t.mend == nil || t.mend.tag == 0) {
 		if m := c.mending(t); m.gaps.open(t.dataSN, p.ExpDataSN) {
 			t.scatter()
@@ -361,6 +370,15 @@ func (c *connection) holds(t *task, p *pdu.SCSIResponse, data []byte) bool {
 		c.mendDue = true
 	}
 	return true
+}
+
+// retransmitFailed reports whether a status says that the target could not send again what a SNACK had asked for (RFC 7143, Section 11.4.7.2).
+func retransmitFailed(p *pdu.SCSIResponse, data []byte) bool {
+	if scsi.Status(p.Status) != scsi.StatusCheckCondition || len(data) < 2 {
+		return false
+	}
+	sense, err := scsi.ParseSense(data[2:])
+	return err == nil && sense.Code == scsi.ReadErrorFailedRetransmit
 }
 
 // letGo lets a status that was kept back be acknowledged. The mutex is held.

@@ -97,7 +97,7 @@ func (c *connection) oweDataACK(t *task, p *pdu.DataIn) {
 		return
 	}
 	ack := pdu.SNACKRequest{Type: pdu.SNACKDataACK, LUN: p.LUN, ITT: pdu.ReservedTag, TTT: p.TTT}
-	if t.mend == nil || len(t.mend.gaps) == 0 {
+	if t.mend == nil || len(t.mend.gaps) == 0 || c.s.dev.DataIn.AcknowledgePastGap {
 		c.acknowledgeData(t, &ack)
 		return
 	}
@@ -108,6 +108,9 @@ func (c *connection) oweDataACK(t *task, p *pdu.DataIn) {
 func (c *connection) acknowledgeData(t *task, ack *pdu.SNACKRequest) {
 	t.acked, t.ackedBytes = t.dataSN, t.arrived()
 	ack.BegRun = t.dataSN
+	if c.s.dev.DataIn.AcknowledgementNamesTask {
+		ack.ITT = t.itt
+	}
 	c.sendSNACK(ack)
 }
 

@@ -60,6 +60,7 @@ func Checks() []Check {
 		r2tChecks(),
 		sessionRecoveryChecks(),
 		dataInChecks(),
+		dataInRecoveryChecks(),
 		statusChecks(),
 		taskManagementChecks(),
 		taskEffectChecks(),
