@@ -38,8 +38,8 @@ func (t *T) recovering() *Conn {
 	return c
 }
 
-// snack waits for a SNACK Request of a type.
-func (c *Conn) snack(within time.Duration, kind pdu.SNACKType) (*pdu.SNACKRequest, probe.Event) {
+// trySNACK waits for a SNACK Request of a type.
+func (c *Conn) trySNACK(within time.Duration, kind pdu.SNACKType) (*pdu.SNACKRequest, probe.Event) {
 	e := c.Await(within, func(e probe.Event) bool {
 		p, is := probe.As[*pdu.SNACKRequest](e)
 		return is && p.Type == kind
@@ -67,7 +67,7 @@ func dataAcknowledged(t *T) {
 	for at := 0; at < 32*kib; at += 8 * kib {
 		c.DataIn(task, at, 4*kib)
 		c.DataIn(task, at+4*kib, 4*kib, asksForACK)
-		p, e := c.snack(5*time.Second, pdu.SNACKDataACK)
+		p, e := c.trySNACK(5*time.Second, pdu.SNACKDataACK)
 		if p == nil {
 			t.Fail(e, "a DataACK SNACK within 5 s")
 		}
@@ -99,13 +99,13 @@ func acknowledgedAfterGap(t *T) {
 		}
 		asked = p.Type == pdu.SNACKData
 	}
-	if p, e := c.snack(time.Second, pdu.SNACKDataACK); p != nil {
+	if p, e := c.trySNACK(time.Second, pdu.SNACKDataACK); p != nil {
 		t.Fail(e, "no DataACK before DataSN 1 is there")
 	}
 	next := task.dataSN
 	c.DataIn(task, 2*kib, 2*kib, func(p *pdu.DataIn) { p.DataSN = 1 })
 	task.dataSN = next
-	p, e := c.snack(5*time.Second, pdu.SNACKDataACK)
+	p, e := c.trySNACK(5*time.Second, pdu.SNACKDataACK)
 	if p == nil {
 		t.Fail(e, "a DataACK SNACK after the gap was filled")
 	}
@@ -124,7 +124,7 @@ func snackRefusedBySense(t *T) {
 	c.DataIn(task, 0, 2*kib)
 	task.dataSN++
 	c.DataIn(task, 4*kib, 4*kib, Final)
-	if p, e := c.snack(AnswerTime, pdu.SNACKData); p == nil {
+	if p, e := c.trySNACK(AnswerTime, pdu.SNACKData); p == nil {
 		t.Skip("NOT-TESTABLE: no Data SNACK was sent: %v.", e)
 	}
 	c.CheckCondition(task, scsi.NewSense(scsi.AbortedCommand, scsi.ReadErrorFailedRetransmit))
@@ -157,7 +157,7 @@ func wrongDataAskedAgain(t *T) {
 	task.dataSN, task.moved = 8, task.Length()
 	c.Status(task, scsi.StatusGood)
 	for end := t.Now() + AnswerTime; !op.Ended() && t.Now() < end; {
-		p, e := c.snack(time.Second, pdu.SNACKData)
+		p, e := c.trySNACK(time.Second, pdu.SNACKData)
 		if e.Ended() {
 			break
 		}
