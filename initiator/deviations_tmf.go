@@ -14,6 +14,8 @@ type TaskManagementDeviations struct {
 	DataAfterFastAbort bool
 	// IgnoreTermination does nothing when the target says that it has ended tasks (event 5).
 	IgnoreTermination bool
+	// ReassignCode14 sends TASK REASSIGN under function code 14.
+	ReassignCode14 bool
 	// ZeroLUN names LUN 0 in every function.
 	ZeroLUN bool
 	// LatestRefCmdSN puts the CmdSN of the last command into RefCmdSN.
@@ -64,6 +66,9 @@ func (s *Session) departRequest(t *task, p *pdu.TaskManagementRequest) {
 	}
 	if d.SharesTaskTag && p.Function == pdu.FunctionAbortTask {
 		p.ITT = p.ReferencedTaskTag
+	}
+	if d.ReassignCode14 && p.Function == pdu.FunctionTaskReassign {
+		p.Function = 14
 	}
 	x.everyUnit = d.ClearsAllUnits
 	for _, other := range s.tasks.slots {

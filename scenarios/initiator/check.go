@@ -64,6 +64,7 @@ func Checks() []Check {
 		statusChecks(),
 		taskManagementChecks(),
 		taskEffectChecks(),
+		taskConnectionChecks(),
 		cmdSNChecks(),
 		windowChecks(),
 		statSNChecks(),
