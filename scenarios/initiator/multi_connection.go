@@ -381,6 +381,34 @@ func mcAddRefused(t *T) {
 			t.RIgnore(c1)
 		})
 	}
+	if t.Own() {
+		t.PartWith("wanted by the settings", func(_ *Base, s *Settings) { s.Defaults.Connections = 2 }, func() { mcKept(t) })
+	}
+}
+
+// mcKept refuses the further connection that the settings ask for a few times, and then lets it in.
+func mcKept(t *T) {
+	c1 := t.Session()
+	var last time.Duration
+	for n := range 4 {
+		c := t.Accept()
+		if at := t.Now(); n > 0 && at-last < 5*time.Second-Slack {
+			t.Fail(fmt.Sprintf("attempts %v apart", at-last), "5 s from one attempt to the next")
+		}
+		last = t.Now()
+		if n < 3 {
+			s := c.LoginStep()
+			s.Refuse(0x0206)
+			c.Respond(s)
+			t.RIgnore(c1)
+			continue
+		}
+		c.Login()
+		t.Check(c.Session == c1.Session, "another session", "a further connection of the session")
+	}
+	t.Wait(time.Second)
+	t.Equal("connections", len(t.ListSessions()[0].Connections), 2)
+	t.RIgnore(c1)
 }
 
 func mcOrderingGap(t *T) {

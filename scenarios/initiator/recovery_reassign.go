@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	ini "github.com/iscsispec/iscsispec/initiator"
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
 	"github.com/iscsispec/iscsispec/scsi"
 )
@@ -97,6 +98,10 @@ func reassignRest(t *T) {
 	m.conn.Manage(m.request, pdu.TaskResponseComplete)
 	m.rest(m.request.ExpDataSN)
 	t.goodPieces(m.conn, m.op)
+	if t.Own() {
+		s := t.ListSessions()[0]
+		t.Check(s.State == ini.StateConnected && s.Logins == 1, fmt.Sprintf("%v after %d logins", s.State, s.Logins), "a session that was never lost")
+	}
 }
 
 func reassignExpDataSN(t *T) {
