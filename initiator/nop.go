@@ -215,5 +215,5 @@ func (c *connection) examine(now time.Time) (again time.Duration, dead bool) {
 	k.pending, k.sent, k.itt, t.keepalive = true, now, t.itt, true
 	k.arrived = c.reader.Arrived()
 	c.sendPing(t.itt, pdu.ReservedTag, 0, nil)
-	return cfg.PingTimeout, false
+	return min(cfg.PingTimeout, cfg.PingInterval), false
 }
