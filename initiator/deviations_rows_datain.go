@@ -60,7 +60,6 @@ func taskManagementRows() []RowDeviation {
 		{"tmf.no-abort-of-task-management", func(d *Deviations) { d.TaskManagement.AbortsTaskManagement = true }},
 		{"tmf.abort-on-allegiant-connection", func(d *Deviations) { d.TaskManagement.OnLeadingConnection = true }},
 		{"tmf.reassign-wire-format", func(d *Deviations) { d.TaskManagement.ReassignCode14 = true }},
-		{"async.event5.task-termination", func(d *Deviations) { d.TaskManagement.IgnoreTermination = true }},
 		{"tmf.rfc7144-fields", func(d *Deviations) { d.TaskManagement.SucceededAborts = true }},
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/iscsispec/iscsispec/scenarios/probe"
 )
 
-// taskConnectionChecks are those of task management over several connections, and of tasks that the target ends by itself.
+// taskConnectionChecks are those of task management over several connections.
 func taskConnectionChecks() []Check {
 	base, driver := level(2)
 	return []Check{
@@ -17,10 +17,6 @@ func taskConnectionChecks() []Check {
 			s.Offer(text.KeyMaxConnections, "2")
 		}, Run: abortWhereItRuns},
 		{ID: "tmf.reassign-wire-format", Base: base, Driver: driver, Run: reassignForm},
-		{ID: "async.event5.task-termination", Base: func(b *Base) {
-			twoUnits(1)(b)
-			b.Params.TaskReporting = "FastAbort"
-		}, Driver: fastAbort, Run: tasksTerminated},
 	}
 }
 
@@ -81,35 +77,4 @@ func reassignForm(t *T) {
 	m.conn.Manage(m.request, pdu.TaskResponseComplete)
 	m.rest(m.request.ExpDataSN)
 	t.goodPieces(m.conn, m.op)
-}
-
-func tasksTerminated(t *T) {
-	c := t.Session()
-	if c.Params.TaskReporting != "FastAbort" {
-		t.Skip("NOT-TESTABLE: the initiator does not agree on FastAbort.")
-	}
-	read, task := t.onUnit(c, 1)
-	write := t.Start(Write{LUN: 1, Blocks: 512})
-	half := c.WriteCommand()
-	other, good := t.onUnit(c, 0)
-	event := c.Async(pdu.AsyncTasksTerminated, func(p *pdu.AsyncMessage) { p.LUN = task.PDU.LUN })
-	e := c.Await(5*time.Second, func(e probe.Event) bool {
-		p, is := probe.As[*pdu.NOPOut](e)
-		return is && p.ITT == pdu.ReservedTag && p.TTT == pdu.ReservedTag
-	})
-	p, is := probe.As[*pdu.NOPOut](e)
-	if !is {
-		t.Fail(e, "a NOP-Out that acknowledges the event")
-	}
-	t.Equal("I", p.Immediate, true)
-	t.Equal("LUN", p.LUN, event.LUN)
-	t.Equal("ExpStatSN", p.ExpStatSN, event.StatSN+1)
-	c.R2T(half, half.got, 512)
-	if e := c.TryNext(time.Second, pdu.OpDataOut); e.Kind == probe.Arrived {
-		t.Fail(e, "no more Data-Out of a task that was ended")
-	}
-	t.aborted(read, time.Second)
-	t.aborted(write, time.Second)
-	c.Good(good)
-	t.whole(other)
 }
