@@ -91,14 +91,16 @@ func immediateCmdSN(t *T) {
 		if !p.Immediate {
 			t.Fail(e, "I=1 in the answer to a ping")
 		}
-		if p.CmdSN != c.Session.ExpCmdSN {
+		// With an external initiator commands may have come between the two.
+		if t.Own() && p.CmdSN != c.Session.ExpCmdSN {
 			t.Fail(e, fmt.Sprintf("CmdSN %d, which the next request will have", c.Session.ExpCmdSN))
 		}
 	}
 	next := c.Session.ExpCmdSN
 	op := t.Start(Read{Blocks: 8})
 	task := c.Read()
-	if task.PDU.CmdSN != next {
+	t.contiguous()
+	if t.Own() && task.PDU.CmdSN != next {
 		t.Fail(task.Event, fmt.Sprintf("CmdSN %d, as in the immediate requests before", next))
 	}
 	c.Good(task)
