@@ -77,6 +77,9 @@ func (s *Session) AddConnection(ctx context.Context, portal iscsi.Address) (cid 
 	if err != nil {
 		return 0, err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.life, cancel)() // The end of the session ends the login too.
 	a := &loginAttempt{cfg: cfg, dev: s.dev, dialer: s.dialer}
 	_, err = a.run(ctx)
 	s.mu.Lock()

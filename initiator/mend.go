@@ -47,7 +47,9 @@ func (s *Session) recovers() bool {
 func (c *connection) mending(t *task) *mend {
 	if t.mend == nil {
 		t.mend = new(mend)
-		c.mends = append(c.mends, t)
+		if !slices.Contains(c.mends, t) { // It may be there from an earlier use of the slot.
+			c.mends = append(c.mends, t)
+		}
 	}
 	c.armMend()
 	return t.mend
