@@ -192,8 +192,11 @@ func TestLateTaskManagementResponse(t *testing.T) {
 			t.Errorf("a later command ended with %v", err)
 		}
 		time.Sleep(2 * time.Minute)
-		if s.tasks.live != 0 {
-			t.Errorf("%d tasks left", s.tasks.live)
+		s.mu.Lock()
+		left := s.tasks.live
+		s.mu.Unlock()
+		if left != 0 {
+			t.Errorf("%d tasks left", left)
 		}
 	})
 }
