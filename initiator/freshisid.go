@@ -13,7 +13,7 @@ import (
 // Seed they are a function of it and of what the session is, so that a run can be replayed.
 func (s *managedSession) freshISID() {
 	s.tries++
-	if !s.settings.FreshISID && !(s.m.dev.Loss.RandomISID && s.tries > 1) {
+	if wanted := s.settings.FreshISID || s.m.dev.Loss.RandomISID && s.tries > 1; !wanted {
 		return
 	}
 	s.m.mu.Lock()
