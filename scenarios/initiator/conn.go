@@ -40,6 +40,7 @@ type Conn struct {
 	login  *login
 	full   bool // in full feature phase
 	left   bool // an external initiator has logged out by itself
+	used   bool // a PDU of full feature phase has come
 	aside  []probe.Event
 	want   func(probe.Event) bool // what the check waits for, so that it is no housekeeping
 	end    *probe.Event
@@ -132,6 +133,7 @@ func (c *Conn) pump() {
 			return
 		}
 		c.track(e)
+		c.used = c.used || c.full
 		if e.Err != nil && len(c.Wrong) < wrongMax {
 			c.Wrong = append(c.Wrong, e)
 		}

@@ -24,6 +24,8 @@ type Foreign struct {
 	Has []scenarios.Capability
 	// Seed keys what is drawn at random.
 	Seed uint64
+
+	discovery bool // learned
 }
 
 // Askable are the capabilities that an initiator outside is taken to lack unless the tester says that it has them.
@@ -75,6 +77,7 @@ func Against(ctx context.Context, f Foreign) (scenarios.Suite, *Seen, error) {
 	if err != nil {
 		return scenarios.Suite{}, nil, err
 	}
+	f.discovery = seen.Discovery
 	suite := Suite()
 	suite.Virtual, suite.Own, suite.Embedded = false, false, false
 	suite.Peer, suite.Abilities, suite.Stage = strings.Join(f.Command, " "), scenarios.Abilities{}, f.stage
@@ -89,7 +92,7 @@ func Against(ctx context.Context, f Foreign) (scenarios.Suite, *Seen, error) {
 // stage puts a log and a network of the machine's own before each check.
 func (f Foreign) stage(ctx context.Context, env *scenarios.Env, run func(context.Context, *scenarios.Env) scenarios.Outcome) scenarios.Outcome {
 	env.Log = trace.NewLog()
-	env.Peer = &scenarios.Peer{Control: &outside{words: f.Command, log: env.Log, has: f.Has}}
+	env.Peer = &scenarios.Peer{Control: &outside{words: f.Command, log: env.Log, has: f.Has, discovery: f.discovery}}
 	o := run(ctx, env)
 	o.Trace, o.Duration = env.Log.Events(), env.Log.Now()
 	return o
@@ -138,6 +141,8 @@ type outside struct {
 	words []string
 	log   *trace.Log
 	has   []scenarios.Capability
+	// discovery tells that the initiator's first session is a Discovery session.
+	discovery bool
 }
 
 func (o *outside) links() *faults.Network { return nil }
@@ -163,7 +168,7 @@ func (o *outside) driver(t *T, s *Settings) (Driver, error) {
 	case t.Base.CHAP != nil:
 		u.User, u.Password = t.Base.CHAP.User.Name, t.Base.CHAP.User.Secret
 	}
-	return &command{t: t, words: spelled(o.words, u)}, nil
+	return &command{t: t, words: spelled(o.words, u), discovery: o.discovery}, nil
 }
 
 // declared tells whether the tester said that an external initiator has a capability; the own one has all.

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	ini "github.com/iscsispec/iscsispec/initiator"
 	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/trace"
 )
@@ -30,6 +31,8 @@ const lastWords = 4 << 10
 type command struct {
 	t     *T
 	words []string
+	// discovery tells that its first session is a Discovery session.
+	discovery bool
 
 	mu     sync.Mutex // never held while waiting
 	latest *process
@@ -85,8 +88,12 @@ func (b *tail) String() string {
 
 // Has tells whether the command may do an operation: those of a session and its commands, one and all.
 func (d *command) Has(op Op) bool {
-	switch op.(type) {
-	case Login, Logout, Read, Write, Inquiry, ReportLUNs, ReadCapacity, TestUnitReady, Discover:
+	switch op := op.(type) {
+	case Login:
+		return op.Kind != ini.Discovery || d.discovery
+	case Discover:
+		return d.discovery
+	case Logout, Read, Write, Inquiry, ReportLUNs, ReadCapacity, TestUnitReady:
 		return true
 	}
 	return false

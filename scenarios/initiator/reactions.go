@@ -89,6 +89,9 @@ func (t *T) RLoginFail(c *Conn, op *Pending) {
 	if !e.Ended() {
 		t.Fail(e, "the initiator closes the connection without another PDU")
 	}
+	if c.used {
+		t.Fail("full feature phase", "the initiator closes the connection without another PDU")
+	}
 	_ = c.Close() // the array's side ends too
 	if op == nil {
 		return
@@ -144,7 +147,7 @@ func (t *T) aliveOutside() {
 	t.driver.Close()
 	t.crashed()
 	d := t.driver.(*command)
-	t.driver = &command{t: t, words: d.words}
+	t.driver = &command{t: t, words: d.words, discovery: d.discovery}
 	if r := t.Do(Login{}); !r.Good() {
 		t.Fail(fmt.Sprintf("another run of the command: %v", r), "a session with a well-behaved target")
 	}

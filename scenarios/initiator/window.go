@@ -160,6 +160,9 @@ func largeWindow(t *T) {
 	c := t.Session()
 	ops := t.reads(32)
 	tasks := c.commands(quietTime, Reads...)
+	if len(tasks) < 2 && !t.Own() {
+		t.Skip("NOT-TESTABLE: the initiator has %d commands at once, of its own accord or for want of a window.", len(tasks))
+	}
 	if len(tasks) < 2 {
 		t.FailFirmly(fmt.Sprintf("%d commands in a window of %d", len(tasks), c.Session.Window), "at least 2 before the first response")
 	}
@@ -201,6 +204,9 @@ func contradictingWindow(t *T) {
 	c.Session.Highest = &known // housekeeping must not open it meanwhile
 	tasks := c.commands(quietTime, Reads...)
 	if e, over := c.Ended(); over {
+		if t.satisfied() {
+			t.Skip("NOT-TESTABLE: the command has ended with all that it wanted.")
+		}
 		t.Warn("The connection ended by a MaxCmdSN below ExpCmdSN-1.", e, "both numbers are ignored")
 		return
 	}
