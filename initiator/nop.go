@@ -86,7 +86,7 @@ func (c *connection) receiveNOPIn(h *pdu.BHS) error {
 		if dev.AnswersEverything && p.TTT == pdu.ReservedTag {
 			c.sendPing(pdu.ReservedTag, p.TTT, p.LUN, nil)
 		}
-		if p.TTT != pdu.ReservedTag && c.phase < phaseLeaving && !c.ignoresPings() && !(c.s.dev.Sequencing.PingAnswerNeedsWindow && !c.s.window.open()) {
+		if p.TTT != pdu.ReservedTag && c.phase < phaseLeaving && !c.ignoresPings() && (!c.s.dev.Sequencing.PingAnswerNeedsWindow || c.s.window.open()) {
 			if c.s.dev.Session.ZeroLUNInPingAnswer || dev.AnyLUN && !possible(p.LUN) {
 				p.LUN = 0
 			}

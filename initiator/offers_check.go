@@ -82,7 +82,7 @@ func listFault(key text.Key, list []string) string {
 			return strings.Join(key.Values, ", ") + ", each at most once"
 		}
 	}
-	if key.Name == text.KeyTaskReporting && !(slices.Contains(list, "RFC3720") && slices.Contains(list, "ResponseFence")) {
+	if key.Name == text.KeyTaskReporting && (!slices.Contains(list, "RFC3720") || !slices.Contains(list, "ResponseFence")) {
 		return "RFC3720 and ResponseFence among others"
 	}
 	return ""
