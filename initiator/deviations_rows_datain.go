@@ -91,7 +91,7 @@ func robustnessRows() []RowDeviation {
 		{"robust.many-async", func(d *Deviations) { d.Peer.EventsUnacknowledged = true }},
 		{"robust.inquiry-garbage", func(d *Deviations) { d.Devices.ZeroBlocksKill = true }},
 		{"robust.connection-close-during-login-storm", func(d *Deviations) { d.Reconnect.HotRetryClosed = true }},
-		{"robust.truncated-pdu-stall", func(d *Deviations) { d.Session.PingsNeverTimeOut = true }},
+		{"robust.truncated-pdu-stall", func(d *Deviations) { d.Session.PingsNeverTimeOut, d.Recovery.NoCommandTimeout = true, true }},
 		{"robust.reserved-bits-set", func(d *Deviations) { d.DataIn.ExactFlags = true }},
 		{"robust.nonzero-pad", func(d *Deviations) { d.DataIn.DeliverPadding = true }},
 		{"robust.unsolicited-login-response", func(d *Deviations) { d.Peer.LateLoginCounts = true }},
@@ -100,6 +100,6 @@ func robustnessRows() []RowDeviation {
 		{"robust.double-completion", func(d *Deviations) { d.Session.EarlyTaskTag = true }},
 		{"robust.data-after-final-status", func(d *Deviations) { d.DataIn.KeepBuffer = true }},
 		{"robust.slow-drip", func(d *Deviations) { d.DataIn.OneReadPerSegment = true }},
-		{"robust.target-not-reading", func(d *Deviations) { d.Session.PingsNeverTimeOut = true }},
+		{"robust.target-not-reading", func(d *Deviations) { d.Session.PingsNeverTimeOut, d.Recovery.NoCommandTimeout = true, true }},
 	}
 }
