@@ -17,16 +17,17 @@ import (
 // connection is one TCP connection in full feature phase: a reader, which owns all that arrives, and a writer, which owns all that
 // leaves. Whatever both need is guarded by the session's mutex, which nobody holds while reading or writing.
 type connection struct {
-	s       *Session
-	nc      net.Conn
-	cid     uint16
-	at      connectionPlace
-	since   time.Time // When it entered the full feature phase.
-	reader  *pdu.Reader
-	writer  *wireWriter
-	direct  *directWriter // nil where all writing is left to the writer.
-	written chan struct{} // Closed when the writer has ended.
-	gone    chan struct{} // Closed when the connection has left its session.
+	s          *Session
+	nc         net.Conn
+	cid        uint16
+	at         connectionPlace
+	generation int       // How often in a row it was reinstated, this time included.
+	since      time.Time // When it entered the full feature phase.
+	reader     *pdu.Reader
+	writer     *wireWriter
+	direct     *directWriter // nil where all writing is left to the writer.
+	written    chan struct{} // Closed when the writer has ended.
+	gone       chan struct{} // Closed when the connection has left its session.
 
 	// Guarded by the session's mutex.
 	phase     connectionPhase

@@ -2,6 +2,7 @@ package initiator
 
 import (
 	"bytes"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -72,20 +73,42 @@ func FuzzFullFeature(f *testing.F) {
 		f.Add(pdu.Encode(nil, p, pdu.Digests{}))
 	}
 	f.Fuzz(func(t *testing.T, stream []byte) {
-		bubble(t, func(t *testing.T, n *fakeNetwork) { feed(t, n, stream) })
+		bubble(t, func(t *testing.T, n *fakeNetwork) { feed(t, n, stream, config()) })
+	})
+}
+
+// FuzzRecovery is FuzzFullFeature at the higher levels of error recovery, where gaps and repetitions are lawful.
+func FuzzRecovery(f *testing.F) {
+	var gap, late []byte
+	for _, n := range []uint32{0, 2, 1, 3, 3} {
+		gap = pdu.Encode(gap, &pdu.DataIn{Acknowledge: n == 2, TTT: 7, DataSN: n, BufferOffset: n * 512, Data: make([]byte, 512)}, pdu.Digests{})
+	}
+	for _, n := range []uint32{4, 3, 2} {
+		late = pdu.Encode(late, &pdu.SCSIResponse{ITT: n, StatSN: firstStatSN + n, ExpDataSN: 9}, pdu.Digests{})
+	}
+	snack := pdu.BHS{byte(pdu.OpSNACKRequest), 0x80}
+	f.Add(gap, byte(1))
+	f.Add(late, byte(2))
+	f.Add(pdu.Encode(gap, &pdu.Reject{Reason: pdu.RejectSNACK, StatSN: firstStatSN + 2, Data: snack[:]}, pdu.Digests{}), byte(1))
+	f.Add(pdu.Encode(nil, &pdu.R2T{ITT: 1, R2TSN: 2, BufferOffset: 4096, DesiredDataTransferLength: 4096}, pdu.Digests{}), byte(1))
+	f.Fuzz(func(t *testing.T, stream []byte, level byte) {
+		bubble(t, func(t *testing.T, n *fakeNetwork) {
+			cfg := offering(map[string]string{text.KeyErrorRecoveryLevel: "2", text.KeyDefaultTime2Retain: "5"})
+			feed(t, n, stream, cfg, fmt.Sprintf("ErrorRecoveryLevel=%d", 1+level%2), "DefaultTime2Retain=5")
+		})
 	})
 }
 
 // feed logs in, submits one request of each kind, and lets the target send stream and close.
-func feed(t *testing.T, n *fakeNetwork, stream []byte) {
+func feed(t *testing.T, n *fakeNetwork, stream []byte, cfg LoginConfig, limits ...string) {
 	n.at(portalA, script(func(e *fakeEnd) {
 		go func() {
 			for _, err := e.reader.Read(); err == nil; _, err = e.reader.Read() {
 			}
 		}()
 		_, _ = e.Write(stream)
-	}))
-	s, err := Login(t.Context(), n, config())
+	}, limits...))
+	s, err := Login(t.Context(), n, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,8 @@ type joining struct {
 	cmdSN uint32
 	// expStatSN is that of the connection whose place the new one takes, 0 if there is none.
 	expStatSN uint32
+	// generation counts how often in a row the connection was reinstated.
+	generation int
 	// group holds the TargetPortalGroupTag of the session, if it has one.
 	group text.Params
 }
@@ -154,6 +156,7 @@ func (s *Session) join(nc net.Conn, reader *pdu.Reader, info *SessionInfo, x *lo
 	if s.culprit != nil {
 		return nil, &LoginError{Stage: StageOperational, Err: s.fate()}
 	}
+	c.generation = x.cfg.joins.generation
 	s.window.update(x.expCmdSN, x.maxCmdSN)
 	s.conns = append(s.conns, c)
 	c.run()

@@ -18,6 +18,13 @@ const reinstateInterval = 2 * time.Second
 // ends in session recovery.
 const reassignLimit = 3
 
+// reinstateLimit bounds how often in a row a connection is reinstated that ends again within reinstateLife: a target that lets every login in
+// and then hangs up must not cause a storm of logins. Session recovery, with its slower pace, is what is left.
+const (
+	reinstateLimit = 3
+	reinstateLife  = time.Minute
+)
+
 // errRetained says that the target no longer keeps the state of a lost connection.
 var errRetained = errors.New("Time2Retain has passed")
 
@@ -36,8 +43,14 @@ func (s *Session) recoverable(c *connection) bool {
 		return s.params.ErrorRecoveryLevel == 1 && s.hasOther(c) || s.dev.Recovery.WaitForRecovery
 	}
 	_, retain := s.respite(c)
+	if c.generation >= reinstateLimit && c.shortLived() {
+		return false
+	}
 	return retain > 0 && !slices.ContainsFunc(s.tasks.slots, func(t *task) bool { return t.conn == c && t.reassigned >= reassignLimit })
 }
+
+// shortLived reports whether a lost connection had lived for less than reinstateLife. The mutex is held, or the connection is gone.
+func (c *connection) shortLived() bool { return c.brokenAt.Sub(c.since) < reinstateLife }
 
 // respite returns for how long after the loss of a connection nothing is to be tried, and for how long after that the target keeps its state
 // (RFC 7143, Section 7.5). The mutex is held.
@@ -116,6 +129,10 @@ func (s *Session) replace(ctx context.Context, c *connection) (*connection, erro
 	if home == nil {
 		cfg := s.joinConfig(c.at.current, c.cid, c.acknowledges())
 		s.mu.Unlock()
+		cfg.joins.generation = 1
+		if c.shortLived() {
+			cfg.joins.generation += c.generation
+		}
 		a := &loginAttempt{cfg: cfg, dev: s.dev, dialer: s.dialer}
 		_, err := a.run(ctx)
 		return a.joined, err

@@ -261,3 +261,14 @@ func TestSurvivorTakesOver(t *testing.T) {
 		})
 	})
 }
+
+func TestTargetThatHangsUpCausesNoStorm(t *testing.T) {
+	bubble(t, func(t *testing.T, n *fakeNetwork) {
+		logins := 0
+		s := levelTwo(t, n, func(e *fakeEnd) {}, func(*fakeEnd, []pdu.LoginRequest) { logins++ })
+		<-s.Done()
+		if logins != reinstateLimit {
+			t.Errorf("%d reinstatements in a row, want %d", logins, reinstateLimit)
+		}
+	})
+}
