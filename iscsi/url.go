@@ -240,7 +240,8 @@ func (u URL) text(show func(Secret) string) string {
 	b.WriteString("iscsi://")
 	if u.User != "" {
 		b.WriteString(u.User)
-		if u.Password != "" {
+		// A colon in the name would be taken for the separator, where there is no percent sign.
+		if u.Password != "" || strings.Contains(u.User, ":") {
 			b.WriteString("%" + show(u.Password))
 		}
 		b.WriteString("@")
