@@ -76,7 +76,9 @@ type LoginConfig struct {
 	// HeaderDigest and DataDigest are preference lists of CRC32C and None that replace the offers of those keys; empty
 	// leaves them as Offers has them.
 	HeaderDigest, DataDigest []string
-	// Offers are the operational keys in the order in which they are sent; nil means DefaultOffers(Type).
+	// Offers are the operational keys in the order in which they are sent; nil means DefaultOffers(Type). An empty list that is not nil, without
+	// digests, negotiates nothing: the login then asks to leave the security stage for the full feature phase, and all defaults of RFC 7143,
+	// Section 13, hold.
 	Offers []Offer
 	// MaxConnections and ErrorRecoveryLevel, when above 1 and 0, replace the offers of those keys; level 2 raises an offer of 0 for
 	// DefaultTime2Retain to 20, without which no connection could be recovered (RFC 7143, Sections 13.2, 13.16 and 13.20).

@@ -160,9 +160,10 @@ func (x *loginExchange) ready() bool {
 	return !x.negotiation.Unoffered()
 }
 
-// following is the stage after the present one.
+// following is the stage that is asked for after the present one. Who has nothing to negotiate leaves the operational stage out (RFC 7143,
+// Section 6.3).
 func (x *loginExchange) following() pdu.Stage {
-	if x.stage == pdu.StageSecurity {
+	if x.stage == pdu.StageSecurity && len(x.cfg.operational()) > 0 {
 		return pdu.StageOperational
 	}
 	return pdu.StageFullFeature
@@ -268,6 +269,8 @@ func (x *loginExchange) transit(p *pdu.LoginResponse, reply text.Pairs) (*pdu.Lo
 		if x.cfg.CHAP != nil && !x.authenticated {
 			return nil, x.unproved("T=1 before that")
 		}
+	}
+	if x.stage == pdu.StageSecurity && p.NSG != pdu.StageFullFeature {
 		x.stage = pdu.StageOperational
 		x.negotiation.SetStage(text.LoginOperationalNegotiation)
 		if x.dev.Negotiation.EmptyFirst {

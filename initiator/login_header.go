@@ -42,7 +42,7 @@ func (x *loginExchange) checkStages(p *pdu.LoginResponse) error {
 		return x.unproved("T=1 before that")
 	case !x.asked.Transit && !x.dev.Login.TrustTransit && !x.dev.Auth.TrustStage:
 		return x.fault("T=0, as in the request", "T=1", clause)
-	case p.NSG != x.following():
+	case p.NSG != x.following() && !x.shorter(p.NSG):
 		return x.fault("NSG "+x.following().String(), p.NSG.String(), "RFC 7143, Section 11.13.6")
 	}
 	return nil
@@ -51,4 +51,9 @@ func (x *loginExchange) checkStages(p *pdu.LoginResponse) error {
 // skipsSecurity reports whether a T bit that was not asked for would leave out the authentication that the configuration requires.
 func (x *loginExchange) skipsSecurity() bool {
 	return x.stage == pdu.StageSecurity && x.cfg.CHAP != nil && !x.authenticated && !x.dev.Login.TrustTransit && !x.dev.Auth.TrustStage
+}
+
+// shorter reports whether the target selected a stage before the one that was asked for, as it may (RFC 7143, Section 6.3).
+func (x *loginExchange) shorter(nsg pdu.Stage) bool {
+	return x.stage == pdu.StageSecurity && nsg == pdu.StageOperational && x.following() == pdu.StageFullFeature
 }

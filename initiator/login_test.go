@@ -251,3 +251,40 @@ func TestStageWithoutSecurity(t *testing.T) {
 		}
 	})
 }
+
+// TestNothingToNegotiate asks for the full feature phase from the security stage; the target may insist on the operational stage.
+func TestNothingToNegotiate(t *testing.T) {
+	for _, insists := range []bool{false, true} {
+		bubble(t, func(t *testing.T, n *fakeNetwork) {
+			var end *fakeEnd
+			n.at(portalA, func(e *fakeEnd) {
+				end, e.peerLimit, e.params = e, 8192, text.DefaultParams()
+				p := e.readLogin()
+				if p.CSG != pdu.StageSecurity || !p.Transit || p.NSG != pdu.StageFullFeature {
+					t.Errorf("first request %+v", p)
+				}
+				r := &pdu.LoginResponse{Transit: true, NSG: pdu.StageFullFeature, ISID: p.ISID, ITT: p.ITT, TSIH: e.tsih, Data: base("AuthMethod=None").Append(nil)}
+				if insists {
+					r.NSG, r.TSIH = pdu.StageOperational, 0
+				}
+				e.write(r)
+				if insists {
+					e.answerLogin(e.readLogin(), nil)
+				}
+				e.disk(make([]byte, 512), nil)
+			})
+			cfg := config()
+			cfg.Offers = []Offer{}
+			s := mustLogin(t, n, cfg)
+			if p := s.Info().Params; p.MaxRecvDataSegmentLength != 8192 || !p.InitialR2T || p.MaxBurstLength != 262144 {
+				t.Errorf("%+v", p)
+			}
+			if want := 1; !insists && len(end.logins) != want {
+				t.Errorf("%d requests, want %d", len(end.logins), want)
+			}
+			if err := s.Do(t.Context(), readRequest(0, 512)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
