@@ -3,6 +3,8 @@ package initiator
 import (
 	"context"
 	"net"
+	"slices"
+	"time"
 
 	"github.com/iscsispec/iscsispec/faults"
 	ini "github.com/iscsispec/iscsispec/initiator"
@@ -58,7 +60,7 @@ func inBubbles(checks map[string]Check) scenarios.Stage {
 			}
 			env.Peer = &scenarios.Peer{Control: e}
 			outcome = run(ctx, env)
-			outcome.Trace, outcome.Duration = env.Log.Events(), env.Log.Now()
+			outcome.Trace, outcome.Duration = e.story(env.Log.Events()), env.Log.Now()
 		})
 		if err != nil {
 			o := scenarios.BubbleOutcome(err)
@@ -76,6 +78,16 @@ type embedded struct {
 	seed             uint64
 	log              *trace.Log
 	deviations       *ini.Deviations
+	torn             []time.Duration // when an initiator was taken down
+}
+
+// story leaves out what the session manager tells of its own teardown: nobody asked for that, and in which order its connections notice is
+// a matter of chance.
+func (e *embedded) story(events trace.Events) trace.Events {
+	return events.Where(func(event *trace.Event) bool {
+		told := event.Node == trace.NodeInitiator && event.Is(trace.KindSession, trace.KindDevice, trace.KindRequest)
+		return !told || !slices.Contains(e.torn, event.At)
+	})
 }
 
 func (e *embedded) tap(raw net.Conn, _ int) net.Conn { return raw }

@@ -112,6 +112,9 @@ func (t *T) retire() {
 	}
 	if t.driver != nil {
 		t.crashed()
+		if e, is := t.rig.(*embedded); is {
+			e.torn = append(e.torn, t.env.Log.Now())
+		}
 		t.driver.Close()
 		t.driver = nil
 	}
