@@ -40,7 +40,7 @@ func BuiltinProfile(name string) (*Profile, error) {
 // ParseProfile reads a profile from YAML. Fields that there are none of, fields that stand twice and values out of range are errors.
 func ParseProfile(data []byte) (*Profile, error) {
 	p := new(Profile)
-	if err := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict()).Decode(p); err != nil {
+	if err := decodeYAML(data, p); err != nil {
 		if errors.Is(err, io.EOF) {
 			return nil, errors.New("profile: the file is empty")
 		}
@@ -53,6 +53,16 @@ func ParseProfile(data []byte) (*Profile, error) {
 		return nil, fmt.Errorf("profile %s: %w", p.Name, err)
 	}
 	return p, nil
+}
+
+// decodeYAML keeps a panic of the YAML library, which some malformed files cause, from ending the program.
+func decodeYAML(data []byte, p *Profile) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("no YAML that can be read: %v", r)
+		}
+	}()
+	return yaml.NewDecoder(bytes.NewReader(data), yaml.Strict()).Decode(p)
 }
 
 // String is the profile as YAML, which ParseProfile reads back to an equal one.

@@ -69,8 +69,7 @@ func BuiltinText(name string) ([]byte, error) {
 // *ProfileError; name is the file's name for them.
 func ParseProfile(name string, data []byte) (*Profile, error) {
 	p := NewProfile()
-	decoder := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict())
-	if err := decoder.Decode(p); err != nil {
+	if err := decodeYAML(data, p); err != nil {
 		if errors.Is(err, io.EOF) {
 			return nil, &ProfileError{Name: name, Reason: "the file is empty"}
 		}
@@ -84,6 +83,16 @@ func ParseProfile(name string, data []byte) (*Profile, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// decodeYAML keeps a panic of the YAML library, which some malformed files cause, from ending the program.
+func decodeYAML(data []byte, p *Profile) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("no YAML that can be read: %v", r)
+		}
+	}()
+	return yaml.NewDecoder(bytes.NewReader(data), yaml.Strict()).Decode(p)
 }
 
 // yamlError takes line and message out of the YAML library's error.
