@@ -101,7 +101,7 @@ func (s *Session) mayCommand() bool {
 func (s *Session) idlest() *connection {
 	var best *connection
 	for _, c := range s.conns {
-		closing := c.phase > phaseOpen && !s.dev.Logout.CommandsAfterLogout && !(s.dev.Sequencing.CommandsWhileDraining && c.phase == phaseDraining)
+		closing := c.phase > phaseOpen && !s.dev.Logout.CommandsAfterLogout && (c.phase != phaseDraining || !s.dev.Sequencing.CommandsWhileDraining)
 		if closing || c.broken != nil || best != nil && best.commands <= c.commands {
 			continue
 		}

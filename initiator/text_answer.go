@@ -129,7 +129,7 @@ func (x *textExchange) take(p *pdu.TextResponse, data []byte) error {
 		return nil
 	}
 	x.heed()
-	if x.over = p.Final && !(dev.ContinueOnTTT && p.TTT != pdu.ReservedTag); !x.over || x.listing {
+	if x.over = p.Final && (!dev.ContinueOnTTT || p.TTT == pdu.ReservedTag); !x.over || x.listing {
 		return nil
 	}
 	if x.repeated != nil {

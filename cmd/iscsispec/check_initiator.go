@@ -92,4 +92,3 @@ func (p *program) checkInitiator(cmd *cobra.Command, o *initiatorOptions, args [
 	}
 	return p.runChecks(cmd, &o.checkOptions, registry, []string{initiator.Name})
 }
-
