@@ -106,10 +106,7 @@ func (t *T) stand(c Check, change func(b *Base, s *Settings)) error {
 
 // retire ends the initiator and all connections.
 func (t *T) retire() {
-	t.tell()
-	for _, p := range t.pending {
-		p.told = true // what ends from here on ends because of the teardown
-	}
+	t.lastWord()
 	if t.driver != nil {
 		t.crashed()
 		if e, is := t.rig.(*embedded); is {
@@ -139,7 +136,17 @@ func (t *T) retire() {
 	}
 }
 
+// lastWord puts into the trace what ended up to now, this very instant included. What ends from here on ends because of the teardown.
+func (t *T) lastWord() {
+	t.breathe()
+	t.tell()
+	for _, p := range t.pending {
+		p.told = true
+	}
+}
+
 func (t *T) close(cancel context.CancelFunc) {
+	t.lastWord()
 	cancel()
 	t.retire()
 	t.beside.Wait()

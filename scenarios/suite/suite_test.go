@@ -7,28 +7,6 @@ import (
 	"github.com/iscsispec/iscsispec/scenarios"
 )
 
-// TestEveryCheckProvesItself is the table of rows against defects: a check passes the sound peer and fails each peer
-// that has one of its deviations, and every check has at least one.
-func TestEveryCheckProvesItself(t *testing.T) {
-	runner := &scenarios.Runner{T: t, Seed: 1}
-	err := runner.ProveAll(t.Context(), entries(t), func(p scenarios.Proof) {
-		if p.Sound.Verdict != scenarios.Pass {
-			t.Errorf("%s: %v on the sound peer: %s", p.ID, p.Sound.Verdict, p.Sound.Reason)
-		}
-		if len(p.Caught) == 0 {
-			t.Errorf("%s: no deviation to prove itself by; the row's defect is: %s", p.ID, p.Defect)
-		}
-		for _, c := range p.Caught {
-			if !c.Sighted() {
-				t.Errorf("%s: %v on a peer with %s: %s", p.ID, c.Result.Verdict, c.Deviation, c.Result.Reason)
-			}
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // TestTheSameSeedGivesTheSameRecords runs everything with one worker and with several.
 func TestTheSameSeedGivesTheSameRecords(t *testing.T) {
 	record := func(workers int) []byte {

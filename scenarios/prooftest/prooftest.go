@@ -1,0 +1,102 @@
+// Package prooftest holds a suite's checks to two promises in go test: each check passes the sound peer and catches each of its
+// deviations, and one seed leaves one trace.
+package prooftest
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/iscsispec/iscsispec/scenarios"
+	"github.com/iscsispec/iscsispec/trace"
+)
+
+// Registry returns the suite's checks, tied to their rows of the catalogue.
+func Registry(t testing.TB, suite scenarios.Suite) *scenarios.Registry {
+	t.Helper()
+	r, err := scenarios.NewRegistry(scenarios.LoadCatalogue(), suite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// Prove runs each check of the suite, as a subtest with the row's id, on the sound peer and on one peer for each deviation. Where a
+// surprise is told with -v, it comes with the PDUs that node has recorded. What allow says, the checks may do.
+func Prove(t *testing.T, suite scenarios.Suite, allow scenarios.Risk, node string) {
+	runner := &scenarios.Runner{T: t, Seed: 1, Allow: allow}
+	for _, e := range Registry(t, suite).Entries() {
+		t.Run(e.ID, func(t *testing.T) {
+			proof := runner.Prove(t.Context(), e)
+			if proof.Sound.Verdict != scenarios.Pass {
+				t.Errorf("the sound peer: %v: %s", proof.Sound.Verdict, proof.Sound.Reason)
+				tell(t, proof.Sound, node)
+			}
+			if len(proof.Caught) == 0 {
+				t.Errorf("no deviation to prove the check by; the row's defect is: %s", proof.Defect)
+			}
+			for _, c := range proof.Caught {
+				if c.Deviation == "" {
+					t.Error("a deviation that has no name: it sets nothing")
+				}
+				if !c.Sighted() {
+					t.Errorf("%s is not caught: %v: %s", c.Deviation, c.Result.Verdict, c.Result.Reason)
+					tell(t, c.Result, node)
+				}
+			}
+		})
+	}
+}
+
+// tell prints what a check said, for whoever has to find out why.
+func tell(t *testing.T, r *scenarios.Result, node string) {
+	t.Helper()
+	t.Log(r.Actual)
+	for _, f := range r.Findings {
+		t.Logf("%v %s %s; got: %s; want: %v", f.Verdict, f.Part, f.Reason, f.Actual, f.Expected)
+	}
+	for _, f := range r.Faults {
+		if f.Fired == 0 {
+			t.Logf("the fault %s never fired", f.Plan)
+		}
+	}
+	if testing.Verbose() {
+		for e, p := range trace.Events(r.Trace).OfNode(node).PDUs() {
+			t.Logf("%v %s %s %T %+v", e.At, e.Conn, e.Kind, p, p)
+		}
+	}
+}
+
+// OneTrace runs each check of the suite again, as often as runs says for its id, with one seed, whatever else the machine does meanwhile.
+func OneTrace(t *testing.T, suite scenarios.Suite, allow scenarios.Risk, runs func(id string) int) {
+	runner := &scenarios.Runner{T: t, Seed: 7, Allow: allow}
+	for _, e := range Registry(t, suite).Entries() {
+		t.Run(e.ID, func(t *testing.T) {
+			first := jsonl(t, runner.One(t.Context(), e, nil))
+			for again := range runs(e.ID) - 1 {
+				if got := jsonl(t, runner.One(t.Context(), e, nil)); !bytes.Equal(first, got) {
+					t.Fatalf("run %d left another trace, from line %d on", again+2, differs(first, got))
+				}
+			}
+		})
+	}
+}
+
+func jsonl(t *testing.T, r *scenarios.Result) []byte {
+	t.Helper()
+	var text bytes.Buffer
+	if err := trace.WriteJSONL(&text, r.Whole); err != nil {
+		t.Fatal(err)
+	}
+	return text.Bytes()
+}
+
+// differs gives the first line, counted from 1, in which two texts are not the same.
+func differs(a, b []byte) int {
+	as, bs := bytes.Split(a, []byte("\n")), bytes.Split(b, []byte("\n"))
+	for i := range min(len(as), len(bs)) {
+		if !bytes.Equal(as[i], bs[i]) {
+			return i + 1
+		}
+	}
+	return min(len(as), len(bs)) + 1
+}
