@@ -85,7 +85,7 @@ func (c *connection) heed(p *pdu.AsyncMessage) {
 			c.drain(s.dev.Async.given(p.Parameter3))
 		}
 	case pdu.AsyncConnectionDrop:
-		if s.dev.Session.AsyncWaitFromParameter1 {
+		if s.dev.Session.AsyncWaitFromParameter1 || s.dev.Async.DropOfCarrier {
 			p.Parameter1 = c.cid
 		}
 		if named := s.byCID(p.Parameter1); named != nil {

@@ -20,6 +20,8 @@ type AsyncDeviations struct {
 	UnknownEventDeafens bool
 	// Uncounted does not count the StatSN of Async Messages.
 	Uncounted bool
+	// DropOfCarrier takes event 2 to be about the connection that it came on, whichever it names.
+	DropOfCarrier bool
 }
 
 // asyncRows are the rows about Async Messages that are not in fullFeatureRows.
@@ -31,6 +33,7 @@ func asyncRows() []RowDeviation {
 		{"async.event1.mid-write", func(d *Deviations) { d.Async.WaitForWrites = true }},
 		{"async.event1.relogin", func(d *Deviations) { d.Identity.AsyncLogoutForgets = true }},
 		{"async.event2.drop-connection", func(d *Deviations) { d.Async.DropIsForGood = true }},
+		{"async.event2.other-cid", func(d *Deviations) { d.Async.DropOfCarrier = true }},
 		{"async.event5.task-termination", func(d *Deviations) { d.TaskManagement.IgnoreTermination = true }},
 		{"async.event255.vendor", func(d *Deviations) { d.Async.VendorDataAsSense = true }},
 		{"async.unknown-event", func(d *Deviations) { d.Async.UnknownEventDeafens = true }},

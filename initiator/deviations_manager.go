@@ -1,5 +1,7 @@
 package initiator
 
+import "time"
+
 // ManagerDeviations are faults in the choices of the session manager that its settings offer: jitter, other portals of the portal group, I/O
 // spread over paths, the logoff of a boot session.
 type ManagerDeviations struct {
@@ -13,4 +15,19 @@ type ManagerDeviations struct {
 	SwitchReplays bool
 	// BootRefusedLate refuses the logoff of a boot session after its Logout Request went out.
 	BootRefusedLate bool
+	// TimerPerLogin starts a timer at every login, and something that waits for it, which only the end of the manager stops.
+	TimerPerLogin bool
+}
+
+// leakedTimer is how long what TimerPerLogin starts goes on.
+const leakedTimer = 10000 * time.Hour
+
+// tickAway is the defect TimerPerLogin.
+func (m *Manager) tickAway() {
+	timer := time.NewTimer(leakedTimer)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-m.closing:
+	}
 }

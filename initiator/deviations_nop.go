@@ -42,6 +42,10 @@ type RejectDeviations struct {
 	ShortDeafens bool
 	// Uncounted does not count the StatSN of a Reject.
 	Uncounted bool
+	// SNACKFillsHole takes data that a rejected SNACK asked for as there: the hole stays as the requester's buffer was.
+	SNACKFillsHole bool
+	// SNACKAgain does nothing about the Reject of a SNACK.
+	SNACKAgain bool
 }
 
 // errDeafened stands for the end of a reader that a deviation has stopped: the connection itself lives on.
@@ -71,6 +75,7 @@ func endingRows() []RowDeviation {
 		{"reject.command-not-supported", func(d *Deviations) { d.Text.RejectCloses = true }},
 		{"reject.immediate-command", func(d *Deviations) { d.Reject.CountsAsAnswer = true }},
 		{"reject.data-digest", func(d *Deviations) { d.Reject.ResendsData = true }},
+		{"reject.snack", func(d *Deviations) { d.Reject.SNACKFillsHole = true }},
 		{"reject.waiting-for-logout", func(d *Deviations) { d.Reject.ForgetsCommand = true }},
 		{"reject.unknown-reason", func(d *Deviations) { d.Reject.IgnoresUnknown = true }},
 		{"reject.malformed", func(d *Deviations) { d.Reject.ShortDeafens = true }},

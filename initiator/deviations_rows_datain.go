@@ -91,6 +91,7 @@ func robustnessRows() []RowDeviation {
 		{"robust.many-async", func(d *Deviations) { d.Peer.EventsUnacknowledged = true }},
 		{"robust.inquiry-garbage", func(d *Deviations) { d.Devices.ZeroBlocksKill = true }},
 		{"robust.connection-close-during-login-storm", func(d *Deviations) { d.Reconnect.HotRetryClosed = true }},
+		{"robust.resource-return", func(d *Deviations) { d.Manager.TimerPerLogin = true }},
 		{"robust.truncated-pdu-stall", func(d *Deviations) { d.Session.PingsNeverTimeOut, d.Recovery.NoCommandTimeout = true, true }},
 		{"robust.reserved-bits-set", func(d *Deviations) { d.DataIn.ExactFlags = true }},
 		{"robust.nonzero-pad", func(d *Deviations) { d.DataIn.DeliverPadding = true }},

@@ -171,6 +171,9 @@ func (s *managedSession) connected(a *attempt, session *Session) {
 	s.frameByConfig()
 	removeNow := s.returnedInTime()
 	go s.watch(session)
+	if s.m.dev.Manager.TimerPerLogin {
+		go s.m.tickAway()
+	}
 	s.keepUp()
 	s.m.noteCurrent(s, s.info.Current)
 	s.become(StateConnected, "login at "+s.info.Current.HostPort(), nil)

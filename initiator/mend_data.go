@@ -135,7 +135,12 @@ func (c *connection) rejectedSNACK(h *pdu.BHS, reason pdu.RejectReason) error {
 		return err
 	}
 	cause := &RejectError{Reason: reason, Opcode: pdu.OpSNACKRequest}
+	dev := &c.s.dev.Reject
 	switch t := c.s.tasks.find(p.ITT); {
+	case dev.SNACKAgain:
+	case dev.SNACKFillsHole && t != nil && t.mend != nil:
+		t.mend.gaps, t.received, t.spans, t.scattered = nil, len(t.req.Read), nil, false
+		return c.mended(t)
 	case p.Type == pdu.SNACKStatus && len(c.gaps) > 0:
 		return &RecoveryError{What: "a status by SNACK", Tries: 1, Err: cause}
 	case t != nil && t.mend != nil && t.mend.refused.IsZero() && (len(t.mend.gaps) > 0 || t.mend.tag != 0):

@@ -157,7 +157,8 @@ func (s *Session) replace(ctx context.Context, c *connection) (*connection, erro
 }
 
 // heedRemoval acts on the answer to the Logout Request for a lost connection: it waits as the target says (RFC 7143, Section 11.15.3). A CID
-// that the target does not know is as good as logged out.
+// that the target does not know is as good as logged out, and a target that keeps nothing of the connection is a loss only if there is
+// something to reassign.
 func (s *Session) heedRemoval(ctx context.Context, x *exchange) error {
 	switch response := pdu.LogoutResponseCode(x.response); {
 	case response == pdu.LogoutCIDNotFound:
@@ -166,10 +167,17 @@ func (s *Session) heedRemoval(ctx context.Context, x *exchange) error {
 		return &LogoutError{Response: response}
 	case x.reason == pdu.LogoutCloseConnection:
 		return nil
-	case x.time2Retain == 0:
+	case x.time2Retain == 0 && s.hasTasks(x.named):
 		return errRetained
 	}
 	return rest(ctx, x.time2Wait)
+}
+
+// hasTasks reports whether any task belongs to a connection.
+func (s *Session) hasTasks(c *connection) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.tasks.slots, func(t *task) bool { return t.kind != taskFree && t.conn == c })
 }
 
 // settleLost settles the tasks of a connection that has been logged out with reason 1.

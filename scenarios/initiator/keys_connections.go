@@ -12,11 +12,12 @@ import (
 func keyConnectionChecks() []Check {
 	return []Check{
 		{ID: "keys.maxconnections", Driver: twoConnections, Run: maxConnections},
-		{ID: "keys.tag-mismatch", Base: func(b *Base) { b.Params.MaxConnections = 2 }, Driver: twoConnections, Run: otherGroup},
-		{ID: "keys.leading-only-on-second-connection", Base: func(b *Base) { b.Params.MaxConnections = 2 }, Driver: twoConnections, Run: leadingKeys},
+		{ID: "keys.tag-mismatch", Base: takesTwo, Driver: twoConnections, Run: otherGroup},
+		{ID: "keys.leading-only-on-second-connection", Base: takesTwo, Driver: twoConnections, Run: leadingKeys},
 	}
 }
 
+// twoConnections makes the own initiator offer several connections of a session.
 func twoConnections(s *Settings) { s.Offer(text.KeyMaxConnections, "4") }
 
 func maxConnections(t *T) {

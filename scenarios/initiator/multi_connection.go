@@ -12,10 +12,12 @@ import (
 	"github.com/iscsispec/iscsispec/scenarios/probe"
 )
 
+// takesTwo makes the array take two connections of a session.
+func takesTwo(b *Base) { b.Params.MaxConnections = 2 }
+
 // multiConnectionChecks are those of the group multi-connection.
 func multiConnectionChecks() []Check {
-	base := func(b *Base) { b.Params.MaxConnections = 2 }
-	driver := func(s *Settings) { s.Offer(text.KeyMaxConnections, "4") }
+	base, driver := takesTwo, twoConnections
 	with := func(id string, run func(t *T)) Check { return Check{ID: id, Base: base, Driver: driver, Run: run} }
 	at := func(n int, c Check) Check {
 		levelBase, levelDriver := level(n)
