@@ -70,7 +70,8 @@ func (c *connection) conclude(t *task, p *pdu.SCSIResponse, data []byte) error {
 		return wrongNumber(pdu.OpSCSIResponse, "ExpDataSN", p.ExpDataSN, t.dataSN, "RFC 7143, Section 11.4.8")
 	}
 	if len(data) == 0 && scsi.Status(p.Status) == scsi.StatusCheckCondition {
-		// Autosense is no option of the target's: without it the header contradicts itself, which is a format error.
+		// Autosense is no option of the target's. RFC 7143, Section 7.7 has this very PDU among its examples of format errors, which end
+		// all connections of the session.
 		return &ProtocolError{
 			Opcode: pdu.OpSCSIResponse, Field: "DataSegmentLength", Got: "0 with CHECK CONDITION", Want: "sense data",
 			Clause: "RFC 7143, Sections 7.7 and 11.4.7",
