@@ -26,8 +26,8 @@ func (p *program) checkCommand() *cobra.Command {
 		Use:   "check",
 		Short: "Run all suites on the embedded peers, in virtual time",
 		Long: `check runs the suites: a full initiator against simulated arrays whose links are cut, the same initiator before a
-target that is played PDU by PDU, and a simulated array against the rules of RFC 7143. Without a verb below it all peers are embedded and time is virtual: 60 seconds of
-removal latency take microseconds.
+target that is played PDU by PDU, and a simulated array against the rules of RFC 7143. Without a verb below it all peers
+are embedded and time is virtual: 60 seconds of removal latency take microseconds.
 
 It leaves records.jsonl (the truth; all else is drawn from it), report.json, junit.xml, index.html and
 captures/ID.pcapng under --out.`,

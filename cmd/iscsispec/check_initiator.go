@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,6 +74,9 @@ func (p *program) checkInitiator(cmd *cobra.Command, o *initiatorOptions, args [
 	}
 	f := initiator.Foreign{Command: args, Seed: o.seed}
 	for _, word := range o.has {
+		if !slices.Contains(initiator.Askable(), scenarios.Capability(word)) {
+			return usageError("--has %q: want %s", word, join(initiator.Askable()))
+		}
 		f.Has = append(f.Has, scenarios.Capability(word))
 	}
 	started := time.Now()

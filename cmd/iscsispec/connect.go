@@ -112,25 +112,26 @@ func (o *connectOptions) withSession(cmd *cobra.Command, u iscsi.URL, f func(con
 	ctx := cmd.Context()
 	session, err := o.login(ctx, u, initiator.NormalSession)
 	if err != nil {
-		return connectFailed(ctx, u, err)
+		return o.connectFailed(ctx, u, err)
 	}
 	defer session.Close()
 	err = f(ctx, session)
 	// What was asked for is done or has failed; a target that stumbles over the logout changes nothing about it.
 	_ = session.Logout(context.WithoutCancel(ctx))
 	if err != nil {
-		return connectFailed(ctx, u, err)
+		return o.connectFailed(ctx, u, err)
 	}
 	return nil
 }
 
 // connectFailed words what stopped a verb: an interruption, a demand that the unit cannot meet, an answer that is a refusal,
 // or a peer that could not be reached.
-func connectFailed(ctx context.Context, u iscsi.URL, err error) error {
+func (o *connectOptions) connectFailed(ctx context.Context, u iscsi.URL, err error) error {
 	var own *statusError
 	var misfit *initiator.RangeError
 	var refused *initiator.StatusError
 	place := plainURL(u)
+	err = o.advised(u, err)
 	switch {
 	case errors.As(err, &own):
 		return err
@@ -180,10 +181,8 @@ func (o *connectOptions) targets(ctx context.Context, u iscsi.URL) ([]iscsi.URL,
 func (o *connectOptions) soleTarget(ctx context.Context, u iscsi.URL) (iscsi.URL, error) {
 	all, err := o.targets(ctx, u)
 	switch {
-	case ctx.Err() != nil:
-		return u, leave(exitInterrupted)
 	case err != nil:
-		return u, unreachable("discovery at %s: %w", u.Portal, err)
+		return u, o.discoverFailed(ctx, u, err)
 	case len(all) > 1:
 		names := make([]string, 0, len(all))
 		for _, one := range all {

@@ -51,7 +51,7 @@ func (o *connectOptions) discoverAt(cmd *cobra.Command, u iscsi.URL) error {
 	defer cancel()
 	found, err := o.discover(ctx, u)
 	if err != nil {
-		return discoverFailed(cmd.Context(), u, err)
+		return o.discoverFailed(cmd.Context(), u, err)
 	}
 	return printFound(cmd.OutOrStdout(), u, found, o.asJSON)
 }
@@ -63,12 +63,15 @@ func (p *program) onURL(do func(cmd *cobra.Command, u iscsi.URL) error) func(*co
 		if err != nil {
 			return err
 		}
+		if err := checkURL(u); err != nil {
+			return err
+		}
 		return do(cmd, u)
 	}
 }
 
 // discoverFailed words what stopped a discovery, and knows an interruption from a peer that failed.
-func discoverFailed(ctx context.Context, u iscsi.URL, err error) error {
+func (o *connectOptions) discoverFailed(ctx context.Context, u iscsi.URL, err error) error {
 	if ctx.Err() != nil {
 		return leave(exitInterrupted)
 	}
@@ -76,10 +79,10 @@ func discoverFailed(ctx context.Context, u iscsi.URL, err error) error {
 	if errors.As(err, &own) {
 		return err
 	}
-	return unreachable("discovery at %s: %w", u.Portal, err)
+	return unreachable("discovery at %s: %w", u.Portal, o.advised(u, err))
 }
 
-// parseURL reads a URL with the environment's credentials, and warns where the password stands in the URL.
+// parseURL reads a URL with the environment's credentials, and warns where a password stands in the URL or nothing can come of one.
 func (p *program) parseURL(cmd *cobra.Command, raw string) (iscsi.URL, error) {
 	u, err := iscsi.ParseURL(raw)
 	if err != nil {
@@ -88,7 +91,11 @@ func (p *program) parseURL(cmd *cobra.Command, raw string) (iscsi.URL, error) {
 	if u.Password != "" || u.TargetPassword != "" {
 		fmt.Fprintln(cmd.ErrOrStderr(), "iscsispec: warning: a password in a URL is visible to other users of this machine; ISCSISPEC_CHAP_PASSWORD is not")
 	}
-	return u.WithEnvironment(os.Getenv), nil
+	full := u.WithEnvironment(os.Getenv)
+	if half := halfCredentials(u, full); half != "" {
+		fmt.Fprintf(cmd.ErrOrStderr(), "iscsispec: warning: %s\n", half)
+	}
+	return full, nil
 }
 
 // discover runs one discovery session from login to logout, also when the verb is interrupted.

@@ -37,7 +37,7 @@ func (p *program) inquiryCommand() *cobra.Command {
 with --vpd one page of its vital product data. Without a target in the URL the only one that discovery lists is
 asked, without a LUN the unit 0.
 
-Exit status: 0 the unit answered, 1 it refused, 3 it could not be reached.` + credentialsHelp,
+Exit status: 0 the unit answered, 1 it refused or there is none, 3 it could not be reached.` + credentialsHelp,
 		Example: `  iscsispec inquiry iscsi://192.0.2.10
   iscsispec inquiry iscsi://192.0.2.10/iqn.2003-01.com.example:disk/0 --vpd 83 --json`,
 		Args: one("URL"),
@@ -79,7 +79,13 @@ func (o *inquiryOptions) run(cmd *cobra.Command, u iscsi.URL) error {
 		if err != nil {
 			return err
 		}
-		return printInquiry(cmd.OutOrStdout(), u, fields, data, o.asJSON)
+		if err := printInquiry(cmd.OutOrStdout(), u, fields, data, o.asJSON); err != nil {
+			return err
+		}
+		if o.page == "" && scsi.Qualifier(data[0]>>5) == scsi.NotCapable {
+			return &statusError{exitFindings, fmt.Errorf("%s: no unit at this LUN (%s)", plainURL(u), listsUnits(u))}
+		}
+		return nil
 	})
 }
 

@@ -52,6 +52,8 @@ func (p *program) listCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&coverage, "coverage", false, "count, group by group, how much of the catalogue is checked")
 	cmd.Flags().BoolVar(&profiles, "profiles", false, "list the initiators that the tool can be like, and the arrays that it can serve")
 	p.selectionFlags(cmd, &only, &skip)
+	cmd.MarkFlagsMutuallyExclusive("all", "coverage", "profiles")
+	cmd.MarkFlagsMutuallyExclusive("coverage", "json")
 	return cmd
 }
 

@@ -53,7 +53,7 @@ func (o *connectOptions) luns(cmd *cobra.Command, u iscsi.URL) error {
 	}
 	targets, err := o.targets(cmd.Context(), u)
 	if err != nil {
-		return discoverFailed(cmd.Context(), u, err)
+		return o.discoverFailed(cmd.Context(), u, err)
 	}
 	lines, failure := []unitLine{}, error(nil)
 	for _, target := range targets {

@@ -30,7 +30,8 @@ func statusCommand(ts *testscript.TestScript, _ bool, args []string) {
 	cmd := exec.Command(program, args[2:]...)
 	cmd.Dir = ts.MkAbs(".")
 	cmd.Stdout, cmd.Stderr = &out, &errOut
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "NO_COLOR", "GITHUB_ACTIONS", "ISCSISPEC_CHAP_USERNAME", "ISCSISPEC_CHAP_PASSWORD"} {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "NO_COLOR", "GITHUB_ACTIONS", "ISCSISPEC_CHAP_USERNAME", "ISCSISPEC_CHAP_PASSWORD",
+		"ISCSISPEC_CHAP_TARGET_USERNAME", "ISCSISPEC_CHAP_TARGET_PASSWORD"} {
 		if value := ts.Getenv(name); value != "" {
 			cmd.Env = append(cmd.Env, name+"="+value)
 		}

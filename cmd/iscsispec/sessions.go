@@ -47,6 +47,9 @@ Exit status: 0 all logins succeeded, 3 one did not, or a session was lost at onc
 				if err != nil {
 					return err
 				}
+				if err := checkURL(u); err != nil {
+					return err
+				}
 				urls = append(urls, u)
 			}
 			return o.run(cmd, urls)
@@ -82,7 +85,7 @@ func (o *sessionsOptions) run(cmd *cobra.Command, urls []iscsi.URL) error {
 		for _, err := range o.open(cmd.Context(), manager, u) {
 			failed++
 			if cmd.Context().Err() == nil {
-				fmt.Fprintf(cmd.ErrOrStderr(), "iscsispec: %s: %v\n", plainURL(u), err)
+				fmt.Fprintf(cmd.ErrOrStderr(), "iscsispec: %s: %v\n", plainURL(u), o.advised(u, err))
 			}
 		}
 		if cmd.Context().Err() != nil {

@@ -1,6 +1,7 @@
 package initiator
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -126,7 +127,7 @@ func (f Foreign) learn(ctx context.Context) (*Seen, error) {
 	env := &scenarios.Env{Check: &scenarios.Check{}, Seed: f.Seed}
 	o := f.stage(ctx, env, look.run)
 	if o.Verdict != scenarios.Pass {
-		return nil, &ForeignError{Command: f.Command, Want: strings.Join(o.Accepted, " or "), Got: o.Actual + o.Reason}
+		return nil, &ForeignError{Command: f.Command, Want: strings.Join(o.Accepted, " or "), Got: cmp.Or(o.Actual, o.Reason)}
 	}
 	for _, p := range trace.Events(o.Trace).OfNode(trace.NodeTarget).OfKind(trace.KindPDUReceived).PDUs() {
 		if code, is := commandOf(p); is && !slices.Contains(seen.Commands, code) {
