@@ -3,14 +3,16 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/scenarios"
 )
 
-// replay makes the line that runs one check again as this run did. Where the check is of a target that the command
-// line names, the verb's own arguments stand in it, with secrets taken out.
+// replay makes the line that runs one check again as this run did. Where the check is of a target or
+// an initiator that the command line names, the verb's own arguments stand in it, with secrets taken out.
 func (p *program) replay(o *checkOptions) func(e scenarios.Entry) string {
 	return func(e scenarios.Entry) string {
 		words := []string{"iscsispec", "check", e.Suite}
@@ -24,8 +26,42 @@ func (p *program) replay(o *checkOptions) func(e scenarios.Entry) string {
 		if o.allow != scenarios.Safe.String() {
 			words = append(words, "--allow", o.allow)
 		}
+		if e.Suite == "initiator" {
+			words = append(words, p.commandArgs()...)
+		}
 		return strings.Join(words, " ")
 	}
+}
+
+// commandArgs are --has and the command behind "--" that name the judged initiator; none for the project's own.
+func (p *program) commandArgs() []string {
+	args := p.safeArgs()
+	dash := slices.Index(args, "--")
+	if dash < 0 {
+		return nil
+	}
+	var kept []string
+	for i, arg := range args[:dash] {
+		switch {
+		case arg == "--has":
+			kept = append(kept, arg, args[i+1])
+		case strings.HasPrefix(arg, "--has="):
+			kept = append(kept, arg)
+		}
+	}
+	for _, arg := range args[dash:] {
+		kept = append(kept, quoted(arg))
+	}
+	return kept
+}
+
+// quoted is a word as a shell takes it for one.
+func quoted(word string) string {
+	plain := func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-_./:=@%+{}", r) }
+	if word != "" && strings.IndexFunc(word, func(r rune) bool { return !plain(r) }) < 0 {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // peerArgs are the arguments that name the judged target.
