@@ -117,6 +117,9 @@ func serve(ctx context.Context, profile *simtarget.Profile, listen string, out, 
 		}
 	}
 	fmt.Fprintf(errOut, "iscsispec: serving %s; an interrupt ends it\n", profile.Name)
+	if profile.Description != "" {
+		fmt.Fprintln(errOut, wrap(profile.Description, "  ", 110))
+	}
 	<-ctx.Done()
 	return array.Close()
 }
