@@ -49,11 +49,11 @@ type connection struct {
 	heard       time.Time // When the last PDU arrived.
 	ping        keepalive
 	ack         acknowledger
-	answers     int // To pings of the target's, queued since the writer last took the queue.
+	answers     int // To what the target may ask at will (pings, DataACK, gaps), queued since the writer last took the queue.
 
-	gaps      gaps     // StatSN that did not come.
-	held      []uint32 // StatSN of statuses that are kept back until their data has come.
-	mends     []*task  // Tasks of which something is missing.
+	gaps      gaps // StatSN that did not come.
+	held      []heldStatus
+	mends     []*task // Tasks of which something is missing.
 	mendTimer *time.Timer
 	mendArmed bool
 	mendDue   bool // Something has just been noticed to be missing.

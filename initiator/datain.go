@@ -16,7 +16,7 @@ func (c *connection) receiveDataIn(h *pdu.BHS) error {
 	}
 	c.s.mu.Lock()
 	fresh, err := c.admitDataIn(&p)
-	t := c.s.tasks.find(p.ITT)
+	t := c.task(p.ITT)
 	if err != nil || !fresh || t == nil || t.kind != taskSCSI || t.req == nil || t.answered || t.quit != nil {
 		c.s.mu.Unlock()
 		if err != nil || !fresh {
@@ -67,7 +67,7 @@ func (c *connection) receiveDataIn(h *pdu.BHS) error {
 		c.oweDataACK(t, &p)
 	}
 	if t.mend != nil {
-		if err := c.mended(t); err != nil {
+		if ended, err := c.mended(t); err != nil || ended {
 			return err
 		}
 	}
@@ -85,7 +85,7 @@ func (c *connection) dropDataIn(p *pdu.DataIn) error {
 	}
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
-	t := c.s.tasks.find(p.ITT)
+	t := c.task(p.ITT)
 	if t != nil && t.kind == taskSCSI && t.req == nil && p.StatusPresent {
 		c.s.retire(t)
 	}

@@ -46,7 +46,7 @@ func (c *connection) receiveR2T(h *pdu.BHS) error {
 		c.note(p.ExpCmdSN, p.MaxCmdSN)
 	}
 	c.announced(p.StatSN)
-	t := c.s.tasks.find(p.ITT)
+	t := c.task(p.ITT)
 	if t == nil || t.kind != taskSCSI || t.req == nil || len(t.req.Write) == 0 || t.answered || t.quit != nil || t.withheld {
 		if c.s.dev.DataOut.AnswersUnknownTask {
 			c.sendForNobody(&p)

@@ -157,7 +157,7 @@ func (c *connection) receiveLogout(h *pdu.BHS) error {
 		return err
 	}
 	c.note(p.ExpCmdSN, p.MaxCmdSN)
-	t := c.s.tasks.find(p.ITT)
+	t := c.task(p.ITT)
 	if t == nil || t.kind != taskLogout {
 		return nil
 	}

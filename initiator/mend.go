@@ -122,7 +122,7 @@ func (c *connection) repairTask(t *task, now time.Time) error {
 		return nil
 	case !m.refused.IsZero():
 		return c.afterRefusal(t, now)
-	case (m.tag != 0 || len(m.gaps) > 0) && t.epoch != c.epoch && !c.s.dev.Recovery.NoRData:
+	case len(t.req.Read) > 0 && (m.tag != 0 || len(m.gaps) > 0) && t.epoch != c.epoch && !c.s.dev.Recovery.NoRData:
 		return c.askAnew(t, now)
 	}
 	for i := range m.gaps {
@@ -159,8 +159,12 @@ func (c *connection) ask(g *gap, now time.Time, t *task) error {
 	return nil
 }
 
-// sendSNACK queues a SNACK. The mutex is held.
+// sendSNACK queues a SNACK, unless the target lets too many wait already. The mutex is held.
 func (c *connection) sendSNACK(p *pdu.SNACKRequest) {
+	if c.answers >= pingAnswersMax {
+		return
+	}
+	c.answers++
 	var e sendEntry
 	p.EncodeBHS(&e.header)
 	c.send(e)
@@ -179,7 +183,10 @@ func (c *connection) askAnew(t *task, now time.Time) error {
 	m.tries++
 	m.tag, m.asked = m.tag+1, now
 	m.gaps, m.ack, m.held = nil, nil, nil
-	t.dataSN, t.received, t.spans = t.acked, t.ackedBytes, nil
+	t.dataSN, t.received, t.spans = t.acked, t.ackedBytes, t.spans[:0]
+	if t.ackedBytes > 0 {
+		t.spans = append(t.spans, span{0, t.ackedBytes})
+	}
 	c.sendSNACK(&pdu.SNACKRequest{Type: pdu.SNACKRData, ITT: t.itt, TTT: m.tag})
 	return nil
 }
@@ -212,7 +219,7 @@ var senseCRCError = []byte{0x70, 0, 0x0b, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x47, 0x05
 
 // concludeUnrecovered ends a task whose status came without all of its data, as if the target had told the loss. The mutex is held.
 func (c *connection) concludeUnrecovered(t *task) {
-	c.letGo(t.mend.held)
+	c.letGo(t)
 	t.mend.held = nil
 	t.req.Sense = append(t.req.Sense[:0], senseCRCError...)
 	c.s.concludeOrQuit(t, 2, &residuals{})
@@ -336,8 +343,8 @@ func (c *connection) acknowledges() uint32 {
 	}
 	sn := c.gaps.first(c.expStatSN)
 	for _, held := range c.held {
-		if iscsi.SNLess(held, sn) {
-			sn = held
+		if iscsi.SNLess(held.statSN, sn) {
+			sn = held.statSN
 		}
 	}
 	return sn
@@ -365,8 +372,8 @@ func (c *connection) holds(t *task, p *pdu.SCSIResponse, data []byte) bool {
 		m.held = new(*p)
 		m.held.Data = slices.Clone(data)
 	}
-	if !slices.Contains(c.held, p.StatSN) {
-		c.held = append(c.held, p.StatSN)
+	if !slices.ContainsFunc(c.held, func(h heldStatus) bool { return h.task == t }) {
+		c.held = append(c.held, heldStatus{t, p.StatSN})
 	}
 	if !m.refused.IsZero() && m.held != nil {
 		c.mendDue = true
@@ -383,7 +390,13 @@ func retransmitFailed(p *pdu.SCSIResponse, data []byte) bool {
 	return err == nil && sense.Code == scsi.ReadErrorFailedRetransmit
 }
 
-// letGo lets a status that was kept back be acknowledged. The mutex is held.
-func (c *connection) letGo(p *pdu.SCSIResponse) {
-	c.held = slices.DeleteFunc(c.held, func(sn uint32) bool { return sn == p.StatSN })
+// heldStatus is the first StatSN of a task whose status is kept back until its data has come.
+type heldStatus struct {
+	task   *task
+	statSN uint32
+}
+
+// letGo lets the status of a task that was kept back be acknowledged. The mutex is held.
+func (c *connection) letGo(t *task) {
+	c.held = slices.DeleteFunc(c.held, func(h heldStatus) bool { return h.task == t })
 }

@@ -46,14 +46,22 @@ func (t *task) scatter() {
 	}
 }
 
-// spoiledData treats a Data-In whose data digest was wrong as one that did not come (RFC 7143, Section 7.8). It returns err if that cannot be
-// mended. The mutex is held.
+// spoiledData treats a Data-In whose data digest was wrong, or whose data was cut off, as one that did not come (RFC 7143, Section 7.8). It
+// returns err if that cannot be mended on this connection. The mutex is held.
 func (c *connection) spoiledData(t *task, p *pdu.DataIn, n int, err error) error {
-	if !c.s.mendable(err) || !c.mending(t).gaps.open(p.DataSN, p.DataSN+1) {
-		return err
-	}
 	if t.scattered || len(t.spans) > 0 {
 		t.spans.remove(int(p.BufferOffset), n)
+	}
+	if !c.s.mendable(err) {
+		if c.s.params.ErrorRecoveryLevel >= 2 && p.DataSN+1 != t.dataSN {
+			c.mending(t).gaps.open(p.DataSN, p.DataSN+1)
+		} else if p.DataSN+1 == t.dataSN {
+			t.dataSN-- // Another connection may carry the task on from here.
+		}
+		return err
+	}
+	if !c.mending(t).gaps.open(p.DataSN, p.DataSN+1) {
+		return err
 	}
 	t.scatter()
 	if p.StatusPresent {
@@ -71,23 +79,24 @@ func (s *Session) mendable(err error) bool {
 	return errors.As(err, &digest) && digest.Segment == pdu.SegmentData
 }
 
-// mended carries a task on as far as what has come allows: the DataACK that is owed, and the status that was kept back. The mutex is held.
-func (c *connection) mended(t *task) error {
+// mended carries a task on as far as what has come allows: the DataACK that is owed, and the status that was kept back. It reports whether that
+// has ended the task, whose slot may be another's then. The mutex is held.
+func (c *connection) mended(t *task) (ended bool, err error) {
 	m := t.mend
 	if m == nil || len(m.gaps) > 0 {
-		return nil
+		return false, nil
 	}
 	if m.ack != nil {
 		c.acknowledgeData(t, m.ack)
 		m.ack = nil
 	}
 	if m.held == nil {
-		return nil
+		return false, nil
 	}
 	held := m.held
 	m.held = nil
-	c.letGo(held)
-	return c.conclude(t, held, held.Data)
+	c.letGo(t)
+	return true, c.conclude(t, held, held.Data)
 }
 
 // oweDataACK answers the A bit of a Data-In: with a DataACK, at once or when all before it has come (RFC 7143, Section 11.16.2). A status in
@@ -136,11 +145,12 @@ func (c *connection) rejectedSNACK(h *pdu.BHS, reason pdu.RejectReason) error {
 	}
 	cause := &RejectError{Reason: reason, Opcode: pdu.OpSNACKRequest}
 	dev := &c.s.dev.Reject
-	switch t := c.s.tasks.find(p.ITT); {
+	switch t := c.task(p.ITT); {
 	case dev.SNACKAgain:
 	case dev.SNACKFillsHole && t != nil && t.mend != nil:
 		t.mend.gaps, t.received, t.spans, t.scattered = nil, len(t.req.Read), nil, false
-		return c.mended(t)
+		_, err := c.mended(t)
+		return err
 	case p.Type == pdu.SNACKStatus && len(c.gaps) > 0:
 		return &RecoveryError{What: "a status by SNACK", Tries: 1, Err: cause}
 	case t != nil && t.mend != nil && t.mend.refused.IsZero() && (len(t.mend.gaps) > 0 || t.mend.tag != 0):

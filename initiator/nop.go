@@ -9,7 +9,8 @@ import (
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
 )
 
-// pingAnswersMax bounds the answers to the target's pings that wait to be sent: a target that pings and does not read must not make them grow.
+// pingAnswersMax bounds the answers to the target's pings and the SNACKs that wait to be sent: a target that does not read must not make them
+// grow.
 const pingAnswersMax = 1024
 
 // Ping sends a NOP-Out with data and returns what the target sends back, which the target may cut short. Data longer than
@@ -111,7 +112,7 @@ func (c *connection) receiveNOPIn(h *pdu.BHS) error {
 		return err
 	}
 	c.note(p.ExpCmdSN, p.MaxCmdSN)
-	t := c.s.tasks.find(p.ITT)
+	t := c.task(p.ITT)
 	switch {
 	case dev.UnknownTagDeafens && (t == nil || t.kind != taskPing):
 		return errDeafened

@@ -242,6 +242,7 @@ func (s *Session) reassign(t *task, home *connection) (*exchange, error) {
 	}
 	s.move(t, home)
 	t.reassigned++
+	s.watch(t)
 	expDataSN := uint32(0)
 	if len(t.req.Read) > 0 && !s.dev.Recovery.ZeroExpDataSN {
 		expDataSN = t.dataSN
@@ -261,8 +262,13 @@ func (s *Session) reassigned(itt uint32, response pdu.TaskResponse, fate error) 
 	t := s.tasks.find(itt)
 	ended := t == nil || t.answered
 	if !ended && response == pdu.TaskResponseNoTask {
-		s.abandon(t, fate, &over)
 		ended = true
+		if t.req == nil {
+			s.retire(t)
+		} else {
+			s.refused(t, fate)
+			s.settle(t, &over) // Unless the new connection is at its memory; then that settles it.
+		}
 	}
 	s.mu.Unlock()
 	over.run()

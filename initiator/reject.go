@@ -34,7 +34,7 @@ func (c *connection) receiveReject(h *pdu.BHS) error {
 	if rejected.Opcode() == pdu.OpSNACKRequest {
 		return c.rejectedSNACK(&rejected, p.Reason)
 	}
-	t := c.s.tasks.find(rejected.ITT())
+	t := c.task(rejected.ITT())
 	if t == nil {
 		return nil
 	}

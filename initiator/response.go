@@ -27,7 +27,7 @@ func (c *connection) receiveResponse(h *pdu.BHS) error {
 	if c.s.dev.Sequencing.any() {
 		c.departResponse(h, &p, data)
 	}
-	t := c.s.tasks.find(p.ITT)
+	t := c.task(p.ITT)
 	if t == nil || t.kind != taskSCSI || t.answered {
 		return nil // Late or foreign: its number counts, nothing else.
 	}
@@ -42,7 +42,7 @@ func (c *connection) receiveResponse(h *pdu.BHS) error {
 		return nil
 	}
 	if t.mend != nil {
-		c.letGo(&p)
+		c.letGo(t)
 	}
 	return c.conclude(t, &p, data)
 }
@@ -50,7 +50,7 @@ func (c *connection) receiveResponse(h *pdu.BHS) error {
 // answersRData reports whether a response ends a task that an R-Data SNACK was sent for: it may come with a StatSN that has been used before
 // (RFC 7143, Section 11.16.3). The mutex is held.
 func (c *connection) answersRData(p *pdu.SCSIResponse) bool {
-	t := c.s.tasks.find(p.ITT)
+	t := c.task(p.ITT)
 	return t != nil && t.mend != nil && t.mend.tag != 0 && t.mend.tag == p.SNACKTag
 }
 

@@ -226,6 +226,9 @@ func (s *Session) free(t *task, sameTag bool) {
 	if t.kind == taskSCSI {
 		t.conn.commands--
 	}
+	if t.mend != nil {
+		t.conn.letGo(t)
+	}
 	s.tasks.retire(t, sameTag)
 }
 

@@ -18,8 +18,12 @@ const (
 	taskLogout
 )
 
-// maxTasks bounds the tasks of one session; what is beyond waits like for the command window.
-const maxTasks = 4096
+// maxTasks bounds the tasks of one session; what is beyond waits like for the command window. The last tasksKept are not for SCSI commands:
+// however many of those a target leaves without an answer, it can be asked whether it lives, and to abort them.
+const (
+	maxTasks  = 4096
+	tasksKept = 64
+)
 
 // task is one slot of the task table. Slots are allocated once and used again, each time under another tag, so that a
 // late PDU for a retired task never finds a live one. All fields belong to the session's mutex unless said otherwise.
@@ -86,6 +90,8 @@ type taskTable struct {
 func (tt *taskTable) add(kind taskKind, c *connection) *task {
 	var t *task
 	switch {
+	case kind == taskSCSI && tt.live >= maxTasks-tasksKept:
+		return nil
 	case len(tt.free) > 0:
 		t = tt.free[len(tt.free)-1]
 		tt.free = tt.free[:len(tt.free)-1]
@@ -113,6 +119,15 @@ func (tt *taskTable) find(itt uint32) *task {
 		return nil
 	}
 	if t := tt.slots[slot]; (t.itt == itt || tt.loose) && t.kind != taskFree {
+		return t
+	}
+	return nil
+}
+
+// task returns the live task with this tag that is allegiant to the connection, or nil: of what comes on another connection than its command
+// went out on, nothing but the numbers counts (RFC 7143, Section 4.2.5.1). The mutex is held.
+func (c *connection) task(itt uint32) *task {
+	if t := c.s.tasks.find(itt); t != nil && t.conn == c {
 		return t
 	}
 	return nil

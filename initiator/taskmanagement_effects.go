@@ -22,7 +22,7 @@ func (c *connection) receiveTaskManagement(h *pdu.BHS) error {
 		return err
 	}
 	c.note(p.ExpCmdSN, p.MaxCmdSN)
-	t := c.s.tasks.find(p.ITT)
+	t := c.task(p.ITT)
 	if t != nil && c.s.dev.TaskManagement.any() && c.departAnswer(t, &p) {
 		return nil
 	}

@@ -68,10 +68,13 @@ func (s *Session) Text(ctx context.Context, pairs text.Pairs) (text.Pairs, error
 // negotiateText runs an exchange. The caller holds the text turn. After the end of ctx no further request is sent.
 func (s *Session) negotiateText(ctx context.Context, pairs text.Pairs) (text.Pairs, error) {
 	s.mu.Lock()
-	c := s.lead()
+	c, fate := s.lead(), error(nil)
+	if c == nil {
+		fate = s.fate()
+	}
 	s.mu.Unlock()
 	if c == nil {
-		return nil, s.fate()
+		return nil, fate
 	}
 	return s.negotiateTextOn(ctx, c, pairs)
 }

@@ -86,7 +86,7 @@ func (c *connection) receiveText(h *pdu.BHS) error {
 		return err
 	}
 	c.note(p.ExpCmdSN, p.MaxCmdSN)
-	t := c.s.tasks.find(p.ITT)
+	t := c.task(p.ITT)
 	if c.s.dev.Text.MatchByOpcode {
 		t = c.s.tasks.first(taskText)
 	}
