@@ -249,9 +249,8 @@ func (c *connection) retryGap(now time.Time) error {
 	case now.Sub(k.since) < retryPatience || len(c.queue) > 0 || t.outRefs > 0:
 		return nil
 	case k.pinged.IsZero():
-		if p, err := c.open(taskPing, 0, nil); err == nil {
-			k.pinged, p.keepalive = now, true
-			c.sendPing(p.itt, pdu.ReservedTag, 0, nil)
+		if c.probe() {
+			k.pinged = now
 		}
 		return nil
 	case !c.heard.After(k.pinged) && !c.heard.Equal(k.pinged):

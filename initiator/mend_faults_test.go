@@ -176,3 +176,63 @@ func TestSilenceIsNoticedHoweverManyCommandsAreOpen(t *testing.T) {
 		}
 	})
 }
+
+func TestPingsOfRetriesLeaveNothingBehind(t *testing.T) {
+	levelOne(t, func(e *fakeEnd) {
+		for range 5 {
+			p := expect[*pdu.SCSICommand](e)
+			expect[*pdu.NOPOut](e) // Not answered.
+			e.good(p.ITT)
+		}
+	}, func(t *testing.T, s *Session) {
+		for range 5 {
+			if err := s.Do(t.Context(), &Request{CDB: make([]byte, 6)}); err != nil {
+				t.Error(err)
+			}
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.tasks.live > 1 {
+			t.Errorf("%d tasks are open", s.tasks.live)
+		}
+	})
+}
+
+func TestEveryCancelledCommandIsAborted(t *testing.T) {
+	bubble(t, func(t *testing.T, n *fakeNetwork) {
+		const many = 3000
+		aborted := map[uint32]bool{}
+		n.at(portalA, script(func(e *fakeEnd) {
+			e.window = 2 * maxTasks
+			e.write(&pdu.NOPIn{ITT: pdu.ReservedTag, TTT: pdu.ReservedTag})
+			for range many {
+				expect[*pdu.SCSICommand](e)
+			}
+			for {
+				m, ok := e.read().(*pdu.TaskManagementRequest)
+				if !ok {
+					return
+				}
+				aborted[m.ReferencedTaskTag] = true
+				e.write(&pdu.TaskManagementResponse{ITT: m.ITT})
+			}
+		}))
+		s := mustLogin(t, n, config())
+		synctest.Wait()
+		requests := make([]*Request, many)
+		for i := range requests {
+			requests[i] = &Request{CDB: make([]byte, 6)}
+			s.Submit(requests[i])
+		}
+		synctest.Wait()
+		for _, r := range requests {
+			s.Cancel(r, ErrAborted)
+		}
+		synctest.Wait()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if len(aborted) != many || s.tasks.live != 0 || s.unsaid != 0 {
+			t.Errorf("%d of %d commands aborted, %d tasks are left", len(aborted), many, s.tasks.live)
+		}
+	})
+}

@@ -205,16 +205,25 @@ func (c *connection) examine(now time.Time) (again time.Duration, dead bool) {
 	if left := cfg.PingInterval - now.Sub(c.heard); left > 0 {
 		return left, false
 	}
-	// A target that shows in another way that it lives need not be given up, but its unanswered pings must not use up the tasks.
-	if old := c.s.tasks.find(k.itt); old != nil && old.keepalive {
+	if !c.probe() {
+		return cfg.PingInterval, false
+	}
+	k.pending, k.sent = true, now
+	k.arrived = c.reader.Arrived()
+	return min(cfg.PingTimeout, cfg.PingInterval), false
+}
+
+// probe sends a ping that nobody waits for, in the place of the one before: a target that shows in another way that it lives need not be given
+// up, but its unanswered pings must not use up the tasks. It reports whether one could be sent. The mutex is held.
+func (c *connection) probe() bool {
+	if old := c.s.tasks.find(c.ping.itt); old != nil && old.keepalive && old.conn == c {
 		c.s.retire(old)
 	}
 	t, err := c.open(taskPing, 0, nil)
 	if err != nil {
-		return cfg.PingInterval, false
+		return false
 	}
-	k.pending, k.sent, k.itt, t.keepalive = true, now, t.itt, true
-	k.arrived = c.reader.Arrived()
+	c.ping.itt, t.keepalive = t.itt, true
 	c.sendPing(t.itt, pdu.ReservedTag, 0, nil)
-	return min(cfg.PingTimeout, cfg.PingInterval), false
+	return true
 }

@@ -37,6 +37,7 @@ type Session struct {
 	tasks    taskTable
 	waiting  requestList
 	order    uint64 // Requests submitted so far.
+	unsaid   int    // Tasks that ABORT TASK could not be sent for yet.
 	patience patience
 	byUser   bool            // The user has asked for the logout.
 	culprit  *connection     // The connection whose end ended the session; nil while the session goes on.

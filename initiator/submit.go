@@ -216,6 +216,7 @@ func (s *Session) retire(t *task) {
 	if c.phase == phaseDraining {
 		c.drained()
 	}
+	s.abortNext()
 	if s.phase == sessionOpen {
 		s.pump()
 	}
@@ -229,6 +230,7 @@ func (s *Session) free(t *task, sameTag bool) {
 	if t.mend != nil {
 		t.conn.letGo(t)
 	}
+	s.unaborted(t, false)
 	s.tasks.retire(t, sameTag)
 }
 

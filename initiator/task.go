@@ -51,6 +51,7 @@ type task struct {
 	outRefs   int       // Entries of the write queue that refer to req.Write.
 	answered  bool      // The outcome is in req.
 	quit      error     // Why the requester gave up before there was an outcome.
+	unaborted bool      // ABORT TASK is to be sent when a slot for it is free.
 	withheld  bool      // No more data is sent: FastAbort task management covers the task.
 	given     *exchange // Of a deviating initiator: what was given up.
 

@@ -2,6 +2,7 @@ package initiator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
@@ -146,6 +147,7 @@ func (s *Session) queueTaskManagement(t *task, tm TaskManagement, p *pdu.TaskMan
 // is held.
 func (s *Session) abort(named *task) *task {
 	t, err := named.conn.open(taskManagement, s.cfg.AnswerTimeout, ErrTaskManagementTimeout)
+	s.unaborted(named, errors.Is(err, ErrQueueFull))
 	if err != nil {
 		return nil // The slot stays taken until the task's answer, or the end of the connection.
 	}
@@ -154,4 +156,28 @@ func (s *Session) abort(named *task) *task {
 		CmdSN: s.window.next, RefCmdSN: named.cmdSN,
 	})
 	return t
+}
+
+// unaborted notes whether ABORT TASK is still to be sent for a task. The mutex is held.
+func (s *Session) unaborted(t *task, yes bool) {
+	switch {
+	case yes && !t.unaborted:
+		s.unsaid++
+	case !yes && t.unaborted:
+		s.unsaid--
+	}
+	t.unaborted = yes
+}
+
+// abortNext sends ABORT TASK for a task that there was no slot for, now that one is free. The mutex is held.
+func (s *Session) abortNext() {
+	if s.unsaid == 0 {
+		return
+	}
+	for _, t := range s.tasks.slots {
+		if t.unaborted && t.conn.broken == nil && t.conn.phase < phaseLeaving {
+			s.abort(t)
+			return
+		}
+	}
 }
