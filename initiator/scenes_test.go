@@ -16,7 +16,7 @@ type scene struct {
 }
 
 // scenes together bring about every situation that a row of the heart is about.
-var scenes = slices.Concat(outageScenes, sessionScenes)
+var scenes = slices.Concat(outageScenes, sessionScenes, choiceScenes)
 
 // outageScenes are about what goes on while a session is down, and when it comes back.
 var outageScenes = []scene{
