@@ -298,6 +298,7 @@ func protocolLevel(t *T) {
 	t.Part("offer of 2", func() {
 		reply, full := t.offers(text.Pair{Key: text.KeyISCSIProtocolLevel, Value: "2"})
 		n, valid := text.ParseNumber(reply)
+		t.Check(!full || reply != "", "no answer", "a number up to 2, or NotUnderstood")
 		if !full || reply != text.NotUnderstood && reply != text.Reject && (!valid || n > 2) {
 			t.Fail("iSCSIProtocolLevel="+reply, "a number up to 2, or NotUnderstood")
 		}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/iscsispec/iscsispec/iscsi"
-	"github.com/iscsispec/iscsispec/iscsi/pdu"
 	"github.com/iscsispec/iscsispec/scenarios/probe"
 )
 
@@ -51,12 +50,11 @@ func loginJump(t *T) {
 	c.StatSN = 9
 	c.Respond(c.LoginStep())
 	e := c.peek(t.scaled(ReactionTime))
-	p, is := probe.As[*pdu.LoginRequest](e)
-	if !is {
+	if e.Kind != probe.Arrived {
 		t.RLoginFail(c, op)
 		return
 	}
-	t.Equal("ExpStatSN after the jump", p.ExpStatSN, 10)
+	t.Equal("ExpStatSN after the jump", expStatSN(e.Frame), 10)
 	t.Warn("A jump of StatSN is accepted.", e, "the end of the login")
 }
 

@@ -6,6 +6,7 @@ import (
 
 	ini "github.com/iscsispec/iscsispec/initiator"
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
+	"github.com/iscsispec/iscsispec/scenarios"
 	"github.com/iscsispec/iscsispec/scenarios/probe"
 )
 
@@ -22,7 +23,7 @@ const (
 
 func loginPaceChecks() []Check {
 	return []Check{
-		{ID: "login.timeout-silent-target", Driver: func(s *Settings) { s.Defaults.LoginTimeout = ownLoginTimeout }, Run: loginSilence},
+		{ID: "login.timeout-silent-target", Limits: scenarios.Limits{Run: 3 * loginTimeoutMost}, Driver: func(s *Settings) { s.Defaults.LoginTimeout = ownLoginTimeout }, Run: loginSilence},
 		{ID: "login.endless-negotiation", Run: loginEndless},
 		{ID: "login.only-login-pdus", Driver: func(s *Settings) { s.Defaults.PingInterval = time.Second }, Run: loginOnlyLogin},
 		{ID: "login.one-outstanding-request", Run: loginOneOutstanding},
@@ -54,7 +55,11 @@ func loginSilence(t *T) {
 	t.Part("a reply to the first request only", func() {
 		began := time.Now()
 		op, c := t.begin(Login{})
-		c.Respond(c.LoginStep())
+		s := c.LoginStep()
+		if s.Request.NSG == pdu.StageFullFeature {
+			holdStage(s) // so that there is a second request
+		}
+		c.Respond(s)
 		c.LoginRequest()
 		silent(c, op, began)
 	})

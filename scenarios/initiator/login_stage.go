@@ -76,6 +76,9 @@ func loginUnrequested(t *T) {
 		s.Response.Continue, s.Response.Data = true, []byte("TargetAlias=scripted\x00")
 		c.Respond(s)
 		r, _ := c.LoginRequest()
+		if r.Transit && !t.Own() {
+			t.Skip("NOT-TESTABLE: the initiator sends T=1 before the target's text is whole, which login.cbit-from-target judges.")
+		}
 		if r.Transit {
 			t.Fail("T=1 before the target's text is whole", "an empty request with T=0")
 		}
@@ -146,6 +149,9 @@ func loginZeroTSIH(t *T) {
 	c.Respond(s)
 	if e := c.TryNext(time.Second, pdu.OpLoginRequest); e.Kind == probe.Arrived {
 		t.Fail(e, "the end of the login")
+	} else if e.Ended() && c.left {
+		t.NoConnection(ReactionTime) // a command that has done all that it wanted, and logged out
+		return
 	} else if e.Ended() {
 		t.RLoginFail(c, op)
 		return
@@ -190,8 +196,12 @@ func loginForeign(t *T) {
 func loginReset(t *T) {
 	const negotiationReset = 0x0b
 	op, c := t.begin(Login{})
-	c.Respond(c.LoginStep())
 	s := c.LoginStep()
+	if s.Request.NSG == pdu.StageFullFeature {
+		holdStage(s) // so that there is a second request
+	}
+	c.Respond(s)
+	s = c.LoginStep()
 	c.Reject(s.Event, negotiationReset)
 	t.RLoginFail(c, op)
 }

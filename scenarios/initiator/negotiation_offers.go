@@ -258,6 +258,9 @@ func longAnswer(t *T) {
 				c.exchange(s.Request, nil, func(p *pdu.LoginResponse) { p.Continue, p.Data = true, part })
 				e := c.NextRaw(t.scaled(ReactionTime))
 				if r, is := probe.As[*pdu.LoginRequest](e); !is || len(r.Data) > 0 {
+					if !t.Own() {
+						t.Skip("NOT-TESTABLE: the initiator does not await the rest of a text, which login.cbit-from-target judges.")
+					}
 					t.Fail(e, "an empty Login Request")
 				}
 			}

@@ -15,6 +15,9 @@ var libiscsiRows = []string{
 	"login.statsn-nonzero-start", "login.cbit-from-target", "login.version-active-unsupported", "negotiation.offer-once",
 	"negotiation.duplicate-in-same-pdu", "negotiation.list-answer-not-offered", "negotiation.boolean-illegal-value",
 	"negotiation.unknown-key-notunderstood", "async.event4.renegotiate", "async.event255.vendor", "async.unknown-event", "logout.fields",
+	"login.tsih-zero-final-response", "login.statsn-jump", "login.cbit-target-answers-nonempty", "login.reject-negotiation-reset",
+	"login.one-key-per-exchange", "negotiation.case-sensitive", "negotiation.accepts-8192-bytes", "keys.sessiontype",
+	"keys.markers-obsolete", "statsn.expstatsn-tracks", "nop.ping-invalid-lun",
 }
 
 // What the suite of wire checks finds in libiscsi is known.
