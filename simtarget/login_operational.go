@@ -8,10 +8,13 @@ import (
 
 // wants is the array's side of the negotiation (RFC 7143, Section 13).
 func (l *login) wants() []text.Want {
-	d := l.array.dataPolicy()
+	d, s := l.array.dataPolicy(), l.array.sessionPolicy()
 	header, data := d.HeaderDigest, d.DataDigest
 	if l.discovery && !d.DigestInDiscovery {
 		header, data = DigestNone, DigestNone
+	}
+	if l.discovery {
+		s.ErrorRecoveryLevel = 0
 	}
 	var wants []text.Want
 	if l.target != nil {
@@ -23,7 +26,7 @@ func (l *login) wants() []text.Want {
 	wants = append(wants,
 		text.Want{Key: text.KeyAuthMethod, Limit: l.authMethods()},
 		l.digest(text.KeyHeaderDigest, header), l.digest(text.KeyDataDigest, data),
-		text.Want{Key: text.KeyMaxConnections, Limit: "1"},
+		text.Want{Key: text.KeyMaxConnections, Limit: strconv.Itoa(s.MaxConnections)},
 		text.Want{Key: text.KeyInitialR2T, Limit: text.FormatBool(d.InitialR2T)},
 		text.Want{Key: text.KeyImmediateData, Limit: text.FormatBool(d.ImmediateData), Offer: l.unaskedNo(d.ImmediateData)},
 		text.Want{Key: text.KeyMaxRecvDataSegmentLength, Offer: strconv.Itoa(d.MaxRecvDataSegmentLength)},
@@ -32,7 +35,7 @@ func (l *login) wants() []text.Want {
 		text.Want{Key: text.KeyDefaultTime2Retain, Limit: strconv.Itoa(d.Time2Retain)},
 		text.Want{Key: text.KeyMaxOutstandingR2T, Limit: strconv.Itoa(d.MaxOutstandingR2T)},
 		text.Want{Key: text.KeyDataPDUInOrder, Limit: text.Yes}, text.Want{Key: text.KeyDataSequenceInOrder, Limit: text.Yes},
-		text.Want{Key: text.KeyErrorRecoveryLevel, Limit: "0"},
+		text.Want{Key: text.KeyErrorRecoveryLevel, Limit: strconv.Itoa(s.ErrorRecoveryLevel)},
 		text.Want{Key: text.KeyISCSIProtocolLevel, Limit: "1"}, text.Want{Key: text.KeyTaskReporting, Limit: "RFC3720"},
 	)
 	if l.joins != nil {

@@ -211,6 +211,10 @@ type SessionPolicy struct {
 	CommandWindow int `yaml:"command_window"`
 	// ImmediateCommands is how many immediate commands a session may have open; more are rejected with reason 0x06.
 	ImmediateCommands int `yaml:"immediate_commands"`
+	// MaxConnections is how many connections a session may have, 1 to 64: the array's side of the key MaxConnections.
+	MaxConnections int `yaml:"max_connections"`
+	// ErrorRecoveryLevel is the highest recovery level that the array agrees to, 0 to 2: its side of the key ErrorRecoveryLevel.
+	ErrorRecoveryLevel int `yaml:"error_recovery_level"`
 	// FirstStatSN is the StatSN of a connection's first Login Response.
 	FirstStatSN uint32 `yaml:"first_stat_sn"`
 	// FirstTSIH is the session handle of the first session; later ones count up.
@@ -270,7 +274,7 @@ func NewProfile() *Profile {
 	return &Profile{
 		Login: LoginPolicy{Timeout: 15 * time.Second, OfferUnasked: true, AllowStatus: Status(iscsi.StatusAuthorizationFailure)},
 		Session: SessionPolicy{
-			OnExcess: "0x0302", Identity: IdentityNameISIDTag, Replaced: EndFIN, CommandWindow: 32, ImmediateCommands: 8,
+			OnExcess: "0x0302", Identity: IdentityNameISIDTag, Replaced: EndFIN, CommandWindow: 32, ImmediateCommands: 8, MaxConnections: 1,
 			FirstStatSN: 0x1000, FirstTSIH: 0x0101, PingTimeout: 30 * time.Second,
 		},
 		Data: DataPolicy{

@@ -13,6 +13,9 @@ import (
 // windowMax bounds the command window of a session.
 const windowMax = 1024
 
+// sessionConnectionsMax bounds the connections of one session.
+const sessionConnectionsMax = 64
+
 // Validate reports as a *ProfileError the first field that cannot be.
 func (p *Profile) Validate() error {
 	for _, check := range []func() error{p.checkNames, p.checkPortals, p.checkTargets, p.checkLogin, p.checkSession, p.checkData} {
@@ -138,6 +141,12 @@ func (p *Profile) checkSession() error {
 	}
 	if s.ImmediateCommands < 1 || s.ImmediateCommands > windowMax {
 		return fmt.Errorf("immediate commands %d, want 1 to %d", s.ImmediateCommands, windowMax)
+	}
+	if s.MaxConnections < 1 || s.MaxConnections > sessionConnectionsMax {
+		return fmt.Errorf("max_connections is %d, want 1 to %d", s.MaxConnections, sessionConnectionsMax)
+	}
+	if s.ErrorRecoveryLevel < 0 || s.ErrorRecoveryLevel > 2 {
+		return fmt.Errorf("error_recovery_level is %d, want 0 to 2", s.ErrorRecoveryLevel)
 	}
 	return nil
 }
