@@ -117,7 +117,7 @@ func (l *login) newSession() *session {
 	s := &session{
 		array: a, target: l.target, initiator: l.initiator, isid: l.isid, portal: c.portal, discovery: l.discovery,
 		params: c.params, order: newOrdering(l.cmdSN, policy.CommandWindow, fixed),
-		immediateMax: policy.ImmediateCommands, statusInData: data.StatusInDataIn,
+		immediateMax: policy.ImmediateCommands, statusInData: data.StatusInDataIn, openedAt: time.Now(),
 	}
 	s.pingPolicy = pingTimes{policy.PingInterval, policy.PingTimeout}
 	a.mu.Lock()

@@ -61,6 +61,7 @@ type Array struct {
 	writeBytes  atomic.Int64 // memory that data of incomplete writes takes
 	faultLocks  faultLocks
 	leakedTasks atomic.Int64 // of a deviation
+	counts      counts
 	wg          sync.WaitGroup
 	done        chan struct{} // closed by Close
 

@@ -72,7 +72,7 @@ func (s *session) afterAsync(c *connection, p *pdu.AsyncMessage, m Async) {
 			how, after = EndFIN, 0
 		}
 	}
-	if how == "" {
+	if how == "" || m.ownDeadline {
 		return
 	}
 	reason := reasonDropped

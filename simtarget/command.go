@@ -177,6 +177,7 @@ func (s *session) perform(c *connection, k *task) {
 		}
 	}
 	s.executed++
+	c.tally.commands++
 	s.recordTask(k, "command")
 	if k.rule != nil && k.rule.HoldResponse {
 		k.phase = phaseAnswered

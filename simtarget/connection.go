@@ -36,6 +36,7 @@ type connection struct {
 
 	// Of the session's lock in full feature phase, of the reading goroutine before.
 	statSN     uint32
+	tally      tally
 	textState  textExchange
 	pings      pingState
 	logoutWait bool // an Asynchronous Message has asked for logout

@@ -252,6 +252,8 @@ type Async struct {
 	// Then ends in FIN after Parameter3 seconds unless the profile keeps the connection.
 	Then  Ending        `json:"then,omitempty" yaml:"then,omitempty"`
 	After time.Duration `json:"after,omitempty" yaml:"after,omitempty"`
+
+	ownDeadline bool // whoever sends a logout request sees to what follows it
 }
 
 // Ping sends a NOP-In on every connection of the selected sessions (RFC 7143, Section 11.19).

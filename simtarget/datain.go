@@ -133,6 +133,9 @@ func (s *session) sendPiece(c *connection, k *task, p *pdu.DataIn, data []byte, 
 // sendStatus sends a SCSI Response (RFC 7143, Section 11.4).
 func (s *session) sendStatus(c *connection, k *task, r residual, pieces int) {
 	d := &k.device
+	if d.Status == scsi.StatusCheckCondition {
+		c.tally.checks++
+	}
 	p := pdu.SCSIResponse{
 		Response: pdu.ResponseCompleted, Status: byte(d.Status), ITT: k.itt, ExpDataSN: uint32(pieces),
 		Overflow: r.overflow, Underflow: r.underflow, ResidualCount: r.count,

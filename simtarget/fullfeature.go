@@ -77,6 +77,7 @@ func (c *connection) readData(n int) ([]byte, error) {
 // arrived handles one PDU. What has to be done without the session's lock is done before it returns.
 func (s *session) arrived(c *connection, h *pdu.BHS, ahs, data []byte, damaged bool) {
 	s.mu.Lock()
+	c.tally.received(pdu.BHSLength + len(ahs) + len(data))
 	if s.conn == c && !s.closed || s.array.dev.Recovery.ServeReplacedConnection && !s.closed {
 		c.pings.heard()
 		s.dispatch(c, h, ahs, data, damaged)

@@ -106,6 +106,7 @@ func (c *connection) login() bool {
 		if err != nil {
 			return false
 		}
+		c.tally.received(pdu.BHSLength + len(data))
 		done, err := l.step(&h, data)
 		if err != nil {
 			if l.end(err) {

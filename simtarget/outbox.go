@@ -36,7 +36,9 @@ type outbox struct {
 	queue  []outgoing
 	spare  []outgoing // the slice that the writer gave back
 	bytes  int
-	ending bool // an item with an end is queued: nothing may follow
+	pdus   uint64 // put so far, without those that were dropped
+	moved  uint64 // bytes of them
+	ending bool   // an item with an end is queued: nothing may follow
 	closed bool
 	mute   bool // what is put is dropped
 }
@@ -55,8 +57,17 @@ func (o *outbox) put(p outgoing) {
 	}
 	o.queue = append(o.queue, p)
 	o.bytes += pdu.BHSLength + len(p.data)
+	o.pdus++
+	o.moved += uint64(pdu.BHSLength + len(p.data))
 	o.ending = p.end != ""
 	o.filled.Signal()
+}
+
+// sent counts what was put so far.
+func (o *outbox) sent() Traffic {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return Traffic{PDUsOut: o.pdus, BytesOut: o.moved}
 }
 
 // finish queues the connection's end behind all that waits.

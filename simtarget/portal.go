@@ -114,5 +114,6 @@ func (a *Array) accepted(p *portal, conn net.Conn) {
 func (a *Array) connectionOver(c *connection) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	c.addTo(&a.counts.over, true)
 	delete(a.connections, c.ordinal)
 }

@@ -42,6 +42,14 @@ func (s *session) attrs() []trace.Attr {
 
 // recordLogin tells of a login that did not succeed.
 func (a *Array) recordLogin(l *login, state, reason string) {
+	switch state {
+	case "login-refused":
+		a.counts.refused.Add(1)
+	case "login-redirected":
+		a.counts.redirected.Add(1)
+	default:
+		a.counts.dropped.Add(1)
+	}
 	if !a.log.Enabled() {
 		return
 	}
@@ -55,12 +63,14 @@ func (a *Array) recordLogin(l *login, state, reason string) {
 }
 
 func (a *Array) recordOpened(l *login, s *session) {
+	a.counts.granted.Add(1)
 	if a.log.Enabled() {
 		a.record(trace.Event{State: "session-opened", Session: s.serial, From: l.c.remote, To: l.c.local, Attrs: s.attrs()})
 	}
 }
 
 func (a *Array) recordJoined(l *login, s *session) {
+	a.counts.granted.Add(1)
 	if a.log.Enabled() {
 		a.record(trace.Event{State: "session-joined", Session: s.serial, From: l.c.remote, To: l.c.local, Attrs: s.attrs()})
 	}

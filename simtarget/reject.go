@@ -9,6 +9,7 @@ func (s *session) reject(c *connection, h *pdu.BHS, reason pdu.RejectReason) {
 	if !s.array.dev.Reject.NoHeader {
 		p.Data = append([]byte(nil), h[:]...)
 	}
+	c.tally.rejects++
 	s.recordReject(h, reason)
 	s.send(c, &p)
 }

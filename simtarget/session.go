@@ -25,6 +25,7 @@ type session struct {
 	tag       uint16
 	discovery bool
 	nexus     disk.Nexus
+	openedAt  time.Time
 
 	mu       sync.Mutex
 	closed   bool
@@ -209,6 +210,7 @@ func (a *Array) connectionLost(c *connection) {
 		s.mu.Unlock()
 		return
 	}
+	a.counts.lost.Add(1)
 	s.dropUnsafe()
 	c.pings.stop()
 	s.conn = nil
