@@ -68,9 +68,9 @@ func (l *login) admit() error {
 	s := l.newSession()
 	a := l.array
 	a.mu.Lock()
-	if len(a.table.sessions) >= SessionsMax {
+	if len(a.table.sessions) >= a.sessionsMax {
 		a.mu.Unlock()
-		return refuse(iscsi.StatusOutOfResources, "%d sessions", SessionsMax)
+		return refuse(iscsi.StatusOutOfResources, "%d sessions", a.sessionsMax)
 	}
 	evicted := a.evicted(l)
 	replaced := slices.DeleteFunc(a.replacedBy(l), func(old *session) bool { return slices.Contains(evicted, old) })

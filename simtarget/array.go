@@ -58,27 +58,30 @@ type Array struct {
 
 	rules       rules
 	failover    atomic.Pointer[FailoverPolicy]
-	writeBytes  atomic.Int64 // memory that data of incomplete writes takes
+	writes      account // what came or will come for commands that wait
+	reads       account // data of commands on their way out
+	answers     account // other data on its way out
 	faultLocks  faultLocks
 	leakedTasks atomic.Int64 // of a deviation
 	counts      counts
 	wg          sync.WaitGroup
 	done        chan struct{} // closed by Close
 
-	mu          sync.Mutex
-	profile     Profile
-	portals     []*portal
-	targets     []*target
-	listen      ListenFunc
-	closed      bool
-	ordinal     uint64
-	connections map[uint64]*connection // by ordinal; never iterated where order can show
-	table       sessionTable
-	challenges  map[string]int // CHAP challenges of logins that go on
-	picks       int            // redirects so far
-	greeted     map[disk.Nexus]bool
-	restarted   bool
-	faults      faultState
+	mu                          sync.Mutex
+	profile                     Profile
+	portals                     []*portal
+	targets                     []*target
+	listen                      ListenFunc
+	closed                      bool
+	ordinal                     uint64
+	connections                 map[uint64]*connection // by ordinal; never iterated where order can show
+	table                       sessionTable
+	connectionsMax, sessionsMax int            // the constants, except in tests
+	challenges                  map[string]int // CHAP challenges of logins that go on
+	picks                       int            // redirects so far
+	greeted                     map[disk.Nexus]bool
+	restarted                   bool
+	faults                      faultState
 }
 
 // target is a target node at run time.
@@ -97,6 +100,8 @@ func New(p *Profile, o Options) (*Array, error) {
 		name: p.Name, log: o.Log, node: o.Node, seed: o.Seed, profile: *p.clone(),
 		connections: map[uint64]*connection{}, challenges: map[string]int{}, greeted: map[disk.Nexus]bool{}, done: make(chan struct{}),
 		faultLocks: faultLocks{gate: make(chan struct{}, 1)},
+		writes:     account{most: writeBytesMax}, reads: account{most: readBytesMax}, answers: account{most: answerBytesMax},
+		connectionsMax: connectionsMax, sessionsMax: SessionsMax,
 	}
 	a.failover.Store(&a.profile.Failover)
 	if a.node == "" {

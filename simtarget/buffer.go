@@ -3,12 +3,14 @@ package simtarget
 import (
 	"math/bits"
 	"sync"
+	"sync/atomic"
 )
 
 // buffer is memory for the data of one command, taken from a pool and given back when the last PDU that shares it is written.
 type buffer struct {
-	bytes []byte
-	class int // index of the pool; -1 for sizes that are not pooled
+	bytes   []byte
+	class   int      // index of the pool; -1 for sizes that are not pooled
+	account *account // counts it until it is released
 }
 
 const (
@@ -18,22 +20,56 @@ const (
 
 var bufferPools [bufferClassMax + 1]sync.Pool
 
-// newBuffer returns a buffer of n bytes, whose content is arbitrary.
-func newBuffer(n int) *buffer {
+// account counts memory of the whole array that peers have it hold for one purpose.
+type account struct {
+	taken atomic.Int64 // bytes
+	most  int64        // a limit that is never passed
+}
+
+// take counts n bytes, unless the limit would be passed.
+func (a *account) take(n int) bool {
+	if a.taken.Add(int64(n)) <= a.most {
+		return true
+	}
+	a.taken.Add(-int64(n))
+	return false
+}
+
+// give is the reverse of take.
+func (a *account) give(n int) { a.taken.Add(-int64(n)) }
+
+// full reports whether half of the limit is reached: time for whoever can to wait.
+func (a *account) full() bool { return a.taken.Load() > a.most/2 }
+
+// buffer returns a buffer of n bytes, whose content is arbitrary, or nil when the account's limit would be passed. What is counted is the
+// memory that it takes: at least 512 bytes, and less than twice n.
+func (a *account) buffer(n int) *buffer {
 	class := max(bufferClassMin, bits.Len(uint(max(n, 1)-1)))
+	size := 1 << class
 	if class > bufferClassMax {
-		return &buffer{bytes: make([]byte, n), class: -1}
+		class, size = -1, n
+	}
+	if !a.take(size) {
+		return nil
+	}
+	if class < 0 {
+		return &buffer{bytes: make([]byte, n), class: -1, account: a}
 	}
 	if b, pooled := bufferPools[class].Get().(*buffer); pooled {
-		b.bytes = b.bytes[:n]
+		b.bytes, b.account = b.bytes[:n], a
 		return b
 	}
-	return &buffer{bytes: make([]byte, n, 1<<class), class: class}
+	return &buffer{bytes: make([]byte, n, size), class: class, account: a}
 }
 
 // release gives the buffer back; its owner must not touch it again. A nil buffer is lawful.
 func (b *buffer) release() {
-	if b == nil || b.class < 0 {
+	if b == nil {
+		return
+	}
+	b.account.give(cap(b.bytes))
+	b.account = nil
+	if b.class < 0 {
 		return
 	}
 	b.bytes = b.bytes[:cap(b.bytes)]

@@ -159,6 +159,27 @@ func (k *task) misdirected() bool {
 	return k.read && (k.write || k.device.Direction == scsi.DataOut && k.edtl > 0)
 }
 
+// unmovedMax is the room in bytes for what a command presents that does not move blocks: the logical unit takes memory of its own for more.
+// The allocation length of such a command says nothing about how much there is.
+const unmovedMax = 4096
+
+// makeRoom gets memory for what the logical unit will present, or ends the command with BUSY.
+func (s *session) makeRoom(k *task) {
+	d := &k.device
+	n := d.Length
+	if d.Command.Blocks == 0 {
+		n = min(n, unmovedMax)
+	}
+	if n == 0 {
+		return
+	}
+	if k.buffer = s.array.reads.buffer(n); k.buffer == nil {
+		d.Status, k.over = scsi.StatusBusy, true
+		return
+	}
+	d.Buffer = k.buffer.bytes[:0:n]
+}
+
 // perform executes a command that has all its data, and answers it.
 func (s *session) perform(c *connection, k *task) {
 	d := &k.device
@@ -167,12 +188,9 @@ func (s *session) perform(c *connection, k *task) {
 		case scsi.DataOut:
 			d.DataOut = k.transfer.received()
 		case scsi.DataIn:
-			if d.Length > 0 {
-				k.buffer = newBuffer(d.Length)
-				d.Buffer = k.buffer.bytes[:0:d.Length]
-			}
+			s.makeRoom(k)
 		}
-		if !s.postpone(k) {
+		if !k.over && !s.postpone(k) {
 			s.target.units.Execute(scsi.LUN(k.lun), d)
 		}
 	}

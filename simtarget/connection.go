@@ -55,7 +55,7 @@ func newConnection(a *Array, p *portal, conn net.Conn, ordinal uint64) *connecti
 		reader: pdu.NewReader(conn, pdu.Limits{MaxDataSegmentLength: loginDataMax}),
 		gone:   make(chan struct{}),
 	}
-	c.out.init()
+	c.out.init(&a.reads, &a.answers)
 	return c
 }
 

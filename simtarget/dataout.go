@@ -7,9 +7,6 @@ import (
 	"github.com/iscsispec/iscsispec/scsi"
 )
 
-// writeBytesMax bounds the memory for data of writes that are not complete, of the whole array.
-const writeBytesMax = 1 << 30
-
 // r2t is a request for data that the initiator has not answered in full (RFC 7143, Section 11.8).
 type r2t struct {
 	ttt    uint32
@@ -23,7 +20,6 @@ type r2t struct {
 // transfer is the way of a write's data into the array: what comes unasked, what is asked for, and what went wrong.
 type transfer struct {
 	buffer      *buffer
-	charged     int  // bytes counted against writeBytesMax
 	want        int  // bytes that the logical unit takes; -1 while that is not known
 	got         int  // bytes that are there, without a hole
 	asked       int  // bytes that came unasked or were asked for
@@ -32,6 +28,7 @@ type transfer struct {
 	dataSN      uint32
 	r2ts        []r2t
 	r2tSN       uint32
+	crowded     bool     // there was no memory for what came unasked: the write ends with BUSY
 	fault       scsi.ASC // why the write fails once all expected data came; 0 for no reason
 }
 
@@ -49,7 +46,10 @@ func (t *transfer) begin(s *session, k *task, final bool, data []byte) {
 	case len(data) > int(k.edtl):
 		t.fault = scsi.NotEnoughUnsolicitedData
 	case len(data) > 0 || t.unsolicited:
-		t.buffer = newBuffer(t.first)
+		if t.buffer = s.array.writes.buffer(t.first); t.buffer == nil {
+			t.crowded = true
+			break
+		}
 		t.got = copy(t.buffer.bytes, data)
 	}
 	t.asked = t.got
@@ -64,12 +64,12 @@ func (t *transfer) expect(s *session, k *task, n int) {
 		}
 		return
 	}
-	if !s.array.charge(n) {
+	whole := s.array.writes.buffer(n)
+	if whole == nil || t.crowded {
+		whole.release()
 		k.device.Status, k.over = scsi.StatusBusy, true
 		return
 	}
-	t.charged = n
-	whole := newBuffer(n)
 	if t.buffer != nil {
 		copy(whole.bytes, t.buffer.bytes[:t.got])
 		t.buffer.release()
@@ -77,22 +77,9 @@ func (t *transfer) expect(s *session, k *task, n int) {
 	t.buffer = whole
 }
 
-func (t *transfer) release(a *Array) {
+func (t *transfer) release() {
 	t.buffer.release()
 	t.buffer = nil
-	if t.charged > 0 {
-		a.writeBytes.Add(-int64(t.charged))
-		t.charged = 0
-	}
-}
-
-// charge counts memory for write data, unless the limit would be passed.
-func (a *Array) charge(n int) bool {
-	if a.writeBytes.Add(int64(n)) <= writeBytesMax {
-		return true
-	}
-	a.writeBytes.Add(-int64(n))
-	return false
 }
 
 // received is the data that the logical unit gets.
@@ -152,11 +139,11 @@ func (s *session) solicit(c *connection, k *task) {
 	}
 }
 
-// newTTT draws a Target Transfer Tag; the reserved value is passed over.
+// newTTT draws a Target Transfer Tag: they count up, and begin again at 1 behind the reserved value.
 func (s *session) newTTT() uint32 {
 	s.nextTTT++
 	if s.nextTTT == pdu.ReservedTag {
-		s.nextTTT = 1
+		s.nextTTT, s.wrappedTTT = 1, true
 	}
 	return s.nextTTT
 }
@@ -199,9 +186,16 @@ func (s *session) strayData(c *connection, h *pdu.BHS, p *pdu.DataOut) {
 	s.reject(c, h, pdu.RejectInvalidPDUField)
 }
 
-// issued reports whether a Target Transfer Tag was handed out before.
+// issued reports whether a Target Transfer Tag was handed out before: of those that are older than the reserved value, the last 2^31 - 1
+// count.
 func (s *session) issued(ttt uint32) bool {
-	return ttt != 0 && ttt != pdu.ReservedTag && ttt <= s.nextTTT
+	switch {
+	case ttt == 0 || ttt == pdu.ReservedTag:
+		return false
+	case s.wrappedTTT:
+		return s.nextTTT-ttt < 1<<31
+	}
+	return ttt <= s.nextTTT
 }
 
 // unsolicitedData takes data that comes without an R2T.
@@ -215,7 +209,7 @@ func (s *session) unsolicitedData(c *connection, h *pdu.BHS, k *task, p *pdu.Dat
 	}
 	offset := int(p.BufferOffset)
 	switch {
-	case t.fault != 0:
+	case t.fault != 0, t.crowded:
 	case damaged:
 		t.fault = scsi.ProtocolServiceCRCError
 	case offset+len(data) > t.first:

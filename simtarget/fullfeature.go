@@ -162,7 +162,7 @@ func (s *session) numbered(c *connection, h *pdu.BHS, ahs, data []byte, damaged 
 		return
 	}
 	if !s.order.isNext(r.cmdSN()) {
-		s.order.keep(&request{bhs: *h, data: append([]byte(nil), data...), task: r.task})
+		s.keep(c, &r)
 		return
 	}
 	s.countTwice()
@@ -174,6 +174,7 @@ func (s *session) numbered(c *connection, h *pdu.BHS, ahs, data []byte, damaged 
 		}
 		s.countTwice()
 		s.execute(c, next)
+		next.release()
 	}
 }
 

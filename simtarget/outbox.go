@@ -6,10 +6,6 @@ import (
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
 )
 
-// outboxBytesMax is how many bytes of data may wait to be written before the reader of the connection takes no further PDU, so that a peer
-// that asks and does not read costs no more than this and what one command moves.
-const outboxBytesMax = 1 << 20
-
 // outgoing is one PDU on its way out.
 type outgoing struct {
 	bhs     pdu.BHS
@@ -30,21 +26,25 @@ type wireFaults struct {
 
 // outbox is the queue between whoever makes PDUs and the goroutine that writes them. Putting never waits.
 type outbox struct {
-	mu     sync.Mutex
-	filled sync.Cond
-	room   sync.Cond
-	queue  []outgoing
-	spare  []outgoing // the slice that the writer gave back
-	bytes  int
-	pdus   uint64 // put so far, without those that were dropped
-	moved  uint64 // bytes of them
-	ending bool   // an item with an end is queued: nothing may follow
-	closed bool
-	mute   bool // what is put is dropped
+	mu      sync.Mutex
+	filled  sync.Cond
+	room    sync.Cond
+	queue   []outgoing
+	spare   []outgoing // the slice that the writer gave back
+	bytes   int        // the weight of what is queued or being written
+	own     int        // of it, what answers counts
+	reads   *account   // counts the buffers of the whole array
+	answers *account   // counts the other data
+	pdus    uint64     // put so far, without those that were dropped
+	moved   uint64     // bytes of them
+	ending  bool       // an item with an end is queued: nothing may follow
+	closed  bool
+	mute    bool // what is put is dropped
 }
 
-func (o *outbox) init() {
+func (o *outbox) init(reads, answers *account) {
 	o.filled.L, o.room.L = &o.mu, &o.mu
+	o.reads, o.answers = reads, answers
 }
 
 // put queues a PDU. After one that ends the connection, and after close, PDUs are dropped.
@@ -56,7 +56,11 @@ func (o *outbox) put(p outgoing) {
 		return
 	}
 	o.queue = append(o.queue, p)
-	o.bytes += pdu.BHSLength + len(p.data)
+	o.bytes += p.weight()
+	if n := p.ownData(); n > 0 {
+		o.own += n
+		o.answers.taken.Add(int64(n))
+	}
 	o.pdus++
 	o.moved += uint64(pdu.BHSLength + len(p.data))
 	o.ending = p.end != ""
@@ -104,7 +108,8 @@ func (o *outbox) drop() {
 		o.queue[i].buffer.release()
 	}
 	clear(o.queue)
-	o.queue, o.bytes = o.queue[:0], 0
+	o.answers.give(o.own)
+	o.queue, o.bytes, o.own = o.queue[:0], 0, 0
 	o.room.Broadcast()
 }
 
@@ -125,26 +130,30 @@ func (o *outbox) take() []outgoing {
 
 // written gives a batch back when it is on the wire.
 func (o *outbox) written(batch []outgoing) {
-	n := 0
+	n, own := 0, 0
 	for i := range batch {
-		n += pdu.BHSLength + len(batch[i].data)
+		n += batch[i].weight()
+		own += batch[i].ownData()
 		batch[i].buffer.release()
 	}
 	clear(batch)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.bytes -= n; o.bytes < 0 {
+	if o.bytes -= n; o.bytes < 0 { // dropped meanwhile
 		o.bytes = 0
 	}
+	own = min(own, o.own)
+	o.own -= own
+	o.answers.give(own)
 	o.spare = batch[:0]
 	o.room.Broadcast()
 }
 
-// waitForRoom waits until the peer has taken enough of what was sent, or the outbox is closed.
+// waitForRoom waits until the peer has taken enough of what was sent, or the outbox is closed: all of it where the array is short of memory.
 func (o *outbox) waitForRoom() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for o.bytes > outboxBytesMax && !o.closed {
+	for (o.bytes > outboxBytesMax || o.bytes > 0 && (o.reads.full() || o.answers.full())) && !o.closed {
 		o.room.Wait()
 	}
 }

@@ -9,9 +9,6 @@ import (
 	"github.com/iscsispec/iscsispec/iscsi"
 )
 
-// connectionsMax bounds the TCP connections of an array at one time; further ones are closed at accept.
-const connectionsMax = 16384
-
 // portal is a network portal at run time. The array's lock guards what may change.
 type portal struct {
 	Portal
@@ -81,8 +78,7 @@ func (a *Array) acceptLoop(p *portal, l net.Listener) {
 			return
 		}
 		if err != nil {
-			var temporary interface{ Temporary() bool }
-			if errors.As(err, &temporary) && temporary.Temporary() && a.pause(acceptRetry) {
+			if a.pause(acceptRetry) { // want of descriptors or memory
 				continue
 			}
 			return
@@ -94,7 +90,7 @@ func (a *Array) acceptLoop(p *portal, l net.Listener) {
 // accepted starts to serve a connection.
 func (a *Array) accepted(p *portal, conn net.Conn) {
 	a.mu.Lock()
-	if a.closed || len(a.connections) >= connectionsMax {
+	if a.closed || len(a.connections) >= a.connectionsMax {
 		a.mu.Unlock()
 		_ = conn.Close()
 		return

@@ -11,6 +11,14 @@ type request struct {
 	ahs  []byte
 	data []byte
 	task *task // of a SCSI Command
+
+	buffer *buffer // memory of data, where the request waits for its CmdSN
+}
+
+// release gives up the memory of a request that has waited.
+func (r *request) release() {
+	r.buffer.release()
+	r.buffer, r.data = nil, nil
 }
 
 func (r *request) cmdSN() uint32 { return word(&r.bhs, 24) }
@@ -108,6 +116,9 @@ func (o *ordering) plug(cmdSN, before uint32) bool {
 
 // drop forgets what waits: its connection is gone.
 func (o *ordering) drop() {
+	for _, r := range o.waiting {
+		r.release()
+	}
 	clear(o.waiting)
 	o.open, o.immediate = 0, 0
 }

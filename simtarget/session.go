@@ -27,18 +27,19 @@ type session struct {
 	nexus     disk.Nexus
 	openedAt  time.Time
 
-	mu       sync.Mutex
-	closed   bool
-	params   text.Params
-	conn     *connection // nil while the session waits within Time2Retain; one connection a session until several are negotiable
-	retain   *time.Timer
-	order    ordering
-	tasks    taskSet
-	ignored  tagRing // tags of commands that were not taken
-	nextTTT  uint32
-	executed uint64
-	after    []func() // what the reading goroutine does next, without the lock
-	faults   sessionFaults
+	mu         sync.Mutex
+	closed     bool
+	params     text.Params
+	conn       *connection // nil while the session waits within Time2Retain; one connection a session until several are negotiable
+	retain     *time.Timer
+	order      ordering
+	tasks      taskSet
+	ignored    tagRing // tags of commands that were not taken
+	nextTTT    uint32
+	wrappedTTT bool
+	executed   uint64
+	after      []func() // what the reading goroutine does next, without the lock
+	faults     sessionFaults
 
 	immediateMax int  // immediate commands that may be open
 	statusInData bool // GOOD goes with the last Data-In

@@ -2,9 +2,6 @@ package simtarget
 
 import "slices"
 
-// SessionsMax bounds the sessions of an array, Discovery sessions included.
-const SessionsMax = 16384
-
 // sessionTable is the array's sessions, oldest first. The array's lock guards it.
 type sessionTable struct {
 	sessions []*session

@@ -84,7 +84,7 @@ func (s *session) remove(k *task) {
 	}
 	t.tasks = slices.Delete(t.tasks, at, at+1)
 	s.uncount(k)
-	k.release(s.array)
+	k.release()
 	if len(t.spare) < 64 {
 		t.spare = append(t.spare, k)
 	}
@@ -103,8 +103,8 @@ func (s *session) uncount(k *task) {
 }
 
 // release gives up the task's memory.
-func (k *task) release(a *Array) {
-	k.transfer.release(a)
+func (k *task) release() {
+	k.transfer.release()
 	k.buffer.release()
 	k.buffer = nil
 }
@@ -138,7 +138,7 @@ func (t *taskSet) dropAll(s *session) {
 			k.completeWithZeros(s)
 		}
 		s.array.leak(k)
-		k.release(s.array)
+		k.release()
 	}
 	clear(t.tasks)
 	t.tasks = t.tasks[:0]

@@ -79,6 +79,7 @@ func (s *session) plugged() {
 			return
 		}
 		s.execute(s.conn, next)
+		next.release()
 	}
 }
 
@@ -100,7 +101,7 @@ func (s *session) abort(k *task) bool {
 		return false
 	}
 	s.uncount(k)
-	k.release(s.array)
+	k.release()
 	k.phase, k.transfer.fault = phaseAborted, scsi.CommandsCleared
 	return owes
 }
