@@ -68,8 +68,12 @@ type capturer struct {
 	waiting []string // comments for the next packet
 }
 
+func newCapturer(views map[string]*viewpoint) capturer {
+	return capturer{views: views, streams: map[string]*stream{}, dialled: map[string]time.Duration{}}
+}
+
 func packetsOf(events []trace.Event) []packet {
-	c := &capturer{views: viewpoints(events), streams: map[string]*stream{}, dialled: map[string]time.Duration{}}
+	c := newCapturer(viewpoints(events))
 	for i := range events {
 		c.take(&events[i])
 	}

@@ -47,7 +47,7 @@ func newStream(v *viewpoint, number int) *stream {
 	client := endpoint(v.client, netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 1}), uint16(49152+number%16384)))
 	server := endpoint(v.server, netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 2}), iscsi.DefaultPort))
 	s := &stream{note: "connection " + v.conn}
-	if server.Port() != iscsi.DefaultPort {
+	if server.Port() != iscsi.DefaultPort && !v.real {
 		s.note += fmt.Sprintf("; the portal is really %s, shown at port %d so that it is dissected", server, iscsi.DefaultPort)
 		server = netip.AddrPortFrom(server.Addr(), iscsi.DefaultPort)
 	}

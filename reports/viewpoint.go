@@ -16,6 +16,7 @@ type viewpoint struct {
 	initiator bool
 	client    string // address of the initiator's end, as recorded
 	server    string // address of the target's end
+	real      bool   // the addresses are shown as they are
 }
 
 // end is what is known about one end of a connection.

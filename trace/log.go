@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -35,9 +36,13 @@ func (l Limits) orDefault() Limits {
 }
 
 // Log collects the events of one run. A nil *Log records nothing. All methods may be called from any goroutine and never block.
+// Connections of a Log with a Sink wait for it; see NewStreamLog.
 type Log struct {
 	start  time.Time
 	limits Limits
+	sink   Sink // of a Log that keeps nothing itself; else nil
+
+	accepted atomic.Uint64 // connections of Listeners
 
 	mu      sync.Mutex
 	events  []Event
@@ -92,6 +97,10 @@ func (l *Log) RecordAt(e Event) {
 }
 
 func (l *Log) keep(e Event) {
+	if l.sink != nil {
+		l.sink.Take(e)
+		return
+	}
 	if len(l.events) >= l.limits.MaxEvents {
 		l.dropped++
 		return

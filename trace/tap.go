@@ -45,6 +45,7 @@ type tap struct {
 
 func (t *tap) Read(b []byte) (int, error) {
 	n, err := t.Conn.Read(b)
+	defer t.log.awaitRoom()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if n > 0 {
@@ -62,6 +63,7 @@ func (t *tap) Write(b []byte) (int, error) {
 		t.feed(true, b)
 	}
 	t.mu.Unlock()
+	t.log.awaitRoom()
 	n, err := t.Conn.Write(b)
 	if err != nil {
 		t.mu.Lock()

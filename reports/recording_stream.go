@@ -1,0 +1,90 @@
+package reports
+
+import (
+	"fmt"
+
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
+	"github.com/iscsispec/iscsispec/trace"
+)
+
+// loginKept bounds what is kept of a connection's login, to show it again in a later part, in bytes.
+const loginKept = 16 << 10
+
+// live turns the events of connections that come and go into packets, and forgets connections that are over. Every connection is shown
+// from the end that was recorded, which is the target's.
+type live struct {
+	capturer
+	real   bool // ports are shown as they are
+	logins map[string]*keptLogin
+}
+
+// keptLogin is how a connection began.
+type keptLogin struct {
+	up    trace.Event
+	pdus  []trace.Event
+	bytes int
+	whole bool // full feature phase has begun, or there is too much of it
+}
+
+func newLive(real bool) *live {
+	return &live{capturer: newCapturer(map[string]*viewpoint{}), real: real, logins: map[string]*keptLogin{}}
+}
+
+// again makes every connection begin anew with the next packet of it.
+func (l *live) again() { clear(l.streams) }
+
+// take gives the packets of one event.
+func (l *live) take(e *trace.Event) []packet {
+	if e.Kind == trace.KindTarget && e.State == "command" {
+		return nil // the PDUs tell it
+	}
+	if e.Conn != "" && l.views[e.Conn] == nil {
+		if e.Kind != trace.KindConnUp {
+			return nil // it is over
+		}
+		l.views[e.Conn] = &viewpoint{conn: e.Conn, node: e.Node, client: e.To, server: e.From, real: l.real}
+		l.logins[e.Conn] = &keptLogin{up: *e}
+	}
+	kept := l.logins[e.Conn]
+	if kept != nil && e.Kind != trace.KindConnUp && l.streams[e.Conn] == nil {
+		l.repeat(kept, e)
+	}
+	l.capturer.take(e)
+	if kept != nil {
+		kept.keep(e)
+	}
+	if e.Kind == trace.KindConnClosed && (e.State == trace.CloseFINSent || e.State == trace.CloseRSTSent) {
+		delete(l.views, e.Conn)
+		delete(l.streams, e.Conn)
+		delete(l.logins, e.Conn)
+	}
+	packets := l.packets
+	l.packets = nil
+	return packets
+}
+
+// repeat shows a connection's beginning in a part that it did not begin in.
+func (l *live) repeat(kept *keptLogin, before *trace.Event) {
+	l.comment(fmt.Sprintf("connection %s goes on from an earlier part; its login is shown once more", kept.up.Conn))
+	again := kept.up
+	again.At = before.At
+	l.capturer.take(&again)
+	for _, e := range kept.pdus {
+		e.At = before.At
+		l.capturer.take(&e)
+	}
+}
+
+// keep remembers the PDUs of the login.
+func (k *keptLogin) keep(e *trace.Event) {
+	if k.whole || !e.Is(trace.KindPDUSent, trace.KindPDUReceived) {
+		return
+	}
+	op := e.PDU.Opcode()
+	k.bytes += pdu.BHSLength + len(e.PDU.Data)
+	if op != pdu.OpLoginRequest && op != pdu.OpLoginResponse || k.bytes > loginKept {
+		k.whole = true
+		return
+	}
+	k.pdus = append(k.pdus, *e)
+}
