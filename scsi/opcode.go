@@ -39,13 +39,41 @@ const (
 	OpMaintenanceIn        Opcode = 0xa3
 	OpRead12               Opcode = 0xa8
 	OpWrite12              Opcode = 0xaa
+	OpSendDiagnostic       Opcode = 0x1d
+	OpWriteVerify10        Opcode = 0x2e
+	OpPreFetch10           Opcode = 0x34
+	OpReadDefectData10     Opcode = 0x37
+	OpSanitize             Opcode = 0x48
+	OpLogSense             Opcode = 0x4d
+	OpReserve10            Opcode = 0x56
+	OpRelease10            Opcode = 0x57
+	OpExtendedCopy         Opcode = 0x83
+	OpReceiveCopyResults   Opcode = 0x84
+	OpCompareAndWrite      Opcode = 0x89
+	OpORWrite16            Opcode = 0x8b
+	OpWriteVerify16        Opcode = 0x8e
+	OpPreFetch16           Opcode = 0x90
+	OpWriteAtomic16        Opcode = 0x9c
+	OpMaintenanceOut       Opcode = 0xa4
+	OpWriteVerify12        Opcode = 0xae
+	OpVerify12             Opcode = 0xaf
+	OpReadDefectData12     Opcode = 0xb7
 )
 
 // Service actions of the operation codes above that are told apart by one.
 const (
 	ServiceActionReadCapacity16         byte = 0x10 // of OpServiceActionIn16
 	ServiceActionGetLBAStatus           byte = 0x12 // of OpServiceActionIn16
+	ServiceActionReportPortGroups       byte = 0x0a // of OpMaintenanceIn
 	ServiceActionReportSupportedOpcodes byte = 0x0c // of OpMaintenanceIn
+	ServiceActionReportSupportedTMFs    byte = 0x0d // of OpMaintenanceIn
+	ServiceActionSetPortGroups          byte = 0x0a // of OpMaintenanceOut
+	ServiceActionCopyStatus             byte = 0x00 // of OpReceiveCopyResults
+	ServiceActionCopyParameters         byte = 0x03 // of OpReceiveCopyResults
+	ServiceActionSanitizeOverwrite      byte = 0x01 // of OpSanitize
+	ServiceActionSanitizeBlockErase     byte = 0x02 // of OpSanitize
+	ServiceActionSanitizeCryptoErase    byte = 0x03 // of OpSanitize
+	ServiceActionSanitizeExitFailure    byte = 0x1f // of OpSanitize
 )
 
 var opcodeNames = [256]string{
@@ -58,6 +86,12 @@ var opcodeNames = [256]string{
 	OpPersistentReserveOut: "PERSISTENT RESERVE OUT", OpRead16: "READ(16)", OpWrite16: "WRITE(16)", OpVerify16: "VERIFY(16)",
 	OpSynchronizeCache16: "SYNCHRONIZE CACHE(16)", OpWriteSame16: "WRITE SAME(16)", OpServiceActionIn16: "SERVICE ACTION IN(16)",
 	OpReportLUNs: "REPORT LUNS", OpMaintenanceIn: "MAINTENANCE IN", OpRead12: "READ(12)", OpWrite12: "WRITE(12)",
+	OpSendDiagnostic: "SEND DIAGNOSTIC", OpWriteVerify10: "WRITE AND VERIFY(10)", OpPreFetch10: "PRE-FETCH(10)",
+	OpReadDefectData10: "READ DEFECT DATA(10)", OpSanitize: "SANITIZE", OpLogSense: "LOG SENSE", OpReserve10: "RESERVE(10)",
+	OpRelease10: "RELEASE(10)", OpExtendedCopy: "EXTENDED COPY", OpReceiveCopyResults: "RECEIVE COPY RESULTS",
+	OpCompareAndWrite: "COMPARE AND WRITE", OpORWrite16: "ORWRITE(16)", OpWriteVerify16: "WRITE AND VERIFY(16)",
+	OpPreFetch16: "PRE-FETCH(16)", OpWriteAtomic16: "WRITE ATOMIC(16)", OpMaintenanceOut: "MAINTENANCE OUT",
+	OpWriteVerify12: "WRITE AND VERIFY(12)", OpVerify12: "VERIFY(12)", OpReadDefectData12: "READ DEFECT DATA(12)",
 }
 
 // String names the operation code as the standards do, or gives its value when this package does not know it.

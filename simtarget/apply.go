@@ -204,7 +204,7 @@ func (a *Array) changeLUNs(l LUNChange) error {
 	}
 	for _, n := range l.Remove {
 		t.units.Remove(scsi.LUNOf(n), false)
-		delete(t.disks, n)
+		t.close(n)
 	}
 	if l.Revision != "" || l.Serial != "" {
 		d := t.disks[l.Number]

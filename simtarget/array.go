@@ -117,7 +117,7 @@ func New(p *Profile, o Options) (*Array, error) {
 	for _, spec := range a.profile.Targets {
 		t, err := newTarget(spec)
 		if err != nil {
-			return nil, &ProfileError{Name: p.Name, Reason: err.Error()}
+			return nil, &ProfileError{Name: p.Name, Reason: errors.Join(err, a.closeDisks()).Error()}
 		}
 		a.targets = append(a.targets, t)
 	}
@@ -162,7 +162,8 @@ func (a *Array) Serve(ctx context.Context, listen ListenFunc) error {
 	return a.Close()
 }
 
-// Close ends all connections and listeners and waits for the array's goroutines. Closing twice is lawful.
+// Close ends all connections and listeners, waits for the array's goroutines, and brings the files of logical units up to date; the error is
+// what went wrong with those. Closing twice is lawful.
 func (a *Array) Close() error {
 	a.mu.Lock()
 	if !a.closed {
@@ -186,7 +187,16 @@ func (a *Array) Close() error {
 		c.abort()
 	}
 	a.wg.Wait()
-	return nil
+	return a.closeDisks()
+}
+
+// closeDisks lets go of the files behind logical units.
+func (a *Array) closeDisks() error {
+	var errs []error
+	for _, t := range a.targets {
+		errs = append(errs, t.closeAll())
+	}
+	return errors.Join(errs...)
 }
 
 // pause waits for d, unless the array is closed first.

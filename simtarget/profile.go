@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/iscsispec/iscsispec/iscsi"
+	"github.com/iscsispec/iscsispec/simtarget/disk"
 )
 
 // Profile describes an array as data: what it has and how it behaves. NewProfile gives every field its default, and a YAML file overrides
@@ -53,7 +54,7 @@ type Target struct {
 	LUNs []LUN `yaml:"luns"`
 }
 
-// LUN describes a logical unit in memory.
+// LUN describes a logical unit.
 type LUN struct {
 	// Number is 0 to 16383.
 	Number uint32 `yaml:"number"`
@@ -69,8 +70,20 @@ type LUN struct {
 	Sequential bool `yaml:"sequential,omitempty"`
 	// ReadOnly refuses writes.
 	ReadOnly bool `yaml:"read_only,omitempty"`
-	// Blank leaves the medium zeroed. Otherwise every block starts with the pattern of disk.Pattern.
+	// Blank leaves the medium zeroed. Otherwise every block starts with the pattern of disk.Pattern, except in a file, which starts zeroed.
 	Blank bool `yaml:"blank,omitempty"`
+	// Store says where the data are kept: memory (empty means that), file, or null, which accepts writes and forgets them.
+	Store disk.StoreKind `yaml:"store,omitempty"`
+	// Path is the sparse file of a logical unit whose store is file; it is made when it does not exist.
+	Path string `yaml:"path,omitempty"`
+	// MaxStored bounds what written data may take, such as 256MiB; 0 means 1GiB in memory, and the capacity in a file.
+	MaxStored Size `yaml:"max_stored,omitempty"`
+	// PhysicalExponent says that 2 to this power logical blocks make a physical one; 0 to 7.
+	PhysicalExponent int `yaml:"physical_exponent,omitempty"`
+	// Thick makes it fully provisioned: it has no UNMAP, and says so.
+	Thick bool `yaml:"thick,omitempty"`
+	// Removable makes the medium one that START STOP UNIT can eject.
+	Removable bool `yaml:"removable,omitempty"`
 }
 
 // LoginPolicy says how logins are answered.

@@ -79,9 +79,9 @@ func (p *Profile) checkTargets() error {
 			if slices.ContainsFunc(t.LUNs[:j], func(other LUN) bool { return other.Number == lun.Number }) {
 				return fmt.Errorf("target %q has logical unit %d twice", t.Name, lun.Number)
 			}
-		}
-		if _, err := newTarget(t); err != nil {
-			return err
+			if err := t.config(lun).Validate(); err != nil {
+				return fmt.Errorf("target %s, logical unit %d: %w", t.Name, lun.Number, err)
+			}
 		}
 	}
 	return nil

@@ -17,14 +17,12 @@ func (d *Disk) executeBlocks(t *Task) {
 			t.Buffer = make([]byte, t.Length)
 		}
 		t.DataIn = t.Buffer[:t.Length]
-		d.store.read(t.DataIn, offset)
+		t.check(d.medium.read(t.DataIn, offset), scsi.UnrecoveredReadError)
 	case scsi.OpWrite6, scsi.OpWrite10, scsi.OpWrite12, scsi.OpWrite16:
 		// Fewer data than the CDB asks for are the transport's overflow: what came is written, as far as it makes whole blocks.
 		data := t.DataOut[:min(len(t.DataOut), t.Length)]
 		data = data[:len(data)-len(data)%d.blockSize]
-		if !d.store.write(data, offset) {
-			t.fail(scsi.DataProtect, scsi.SpaceAllocationFailed)
-		}
+		t.check(d.medium.write(data, offset), scsi.WriteError)
 	case scsi.OpVerify10, scsi.OpVerify16:
 		d.verify(t, offset)
 	case scsi.OpWriteSame10, scsi.OpWriteSame16:
@@ -48,7 +46,9 @@ func (d *Disk) verify(t *Task, offset uint64) {
 		if t.Command.ByteCheck == 1 {
 			want = t.DataOut[i*d.blockSize:][:d.blockSize]
 		}
-		d.store.read(block, offset+uint64(i*d.blockSize))
+		if t.check(d.medium.read(block, offset+uint64(i*d.blockSize)), scsi.UnrecoveredReadError) {
+			return
+		}
 		if !bytes.Equal(block, want) {
 			s := scsi.NewSense(scsi.Miscompare, scsi.MiscompareDuringVerify)
 			s.InformationValid, s.Information = true, uint64(i*d.blockSize+firstDifference(block, want))
@@ -75,21 +75,19 @@ func (d *Disk) writeSame(t *Task, offset uint64) {
 		blocks = d.Blocks() - t.Command.LBA
 	}
 	length := blocks * uint64(d.blockSize)
-	written := false
+	var err error
 	switch block := t.DataOut; {
 	case t.Command.NoDataOut:
-		written = d.store.zero(offset, length)
+		err = d.medium.zero(offset, length)
 	case len(block) < d.blockSize:
 		t.fail(scsi.AbortedCommand, scsi.NotEnoughUnsolicitedData)
 		return
 	case isZero(block[:d.blockSize]):
-		written = d.store.zero(offset, length)
+		err = d.medium.zero(offset, length)
 	default:
-		written = d.store.repeat(block[:d.blockSize], offset, length)
+		err = d.medium.repeat(block[:d.blockSize], offset, length)
 	}
-	if !written {
-		t.fail(scsi.DataProtect, scsi.SpaceAllocationFailed)
-	}
+	t.check(err, scsi.WriteError)
 }
 
 func isZero(b []byte) bool {
@@ -117,8 +115,7 @@ func (d *Disk) unmap(t *Task) {
 		}
 	}
 	for _, e := range extents {
-		if !d.store.zero(e.LBA*uint64(d.blockSize), uint64(e.Blocks)*uint64(d.blockSize)) {
-			t.fail(scsi.DataProtect, scsi.SpaceAllocationFailed)
+		if t.check(d.medium.zero(e.LBA*uint64(d.blockSize), uint64(e.Blocks)*uint64(d.blockSize)), scsi.WriteError) {
 			return
 		}
 	}

@@ -1,6 +1,10 @@
 package disk
 
-import "github.com/iscsispec/iscsispec/scsi"
+import (
+	"math"
+
+	"github.com/iscsispec/iscsispec/scsi"
+)
 
 // maxStatusChunks bounds what one GET LBA STATUS looks through; behind that the initiator asks again (SBC-3, Section 5.4.2.1).
 const maxStatusChunks = 1 << 12
@@ -9,11 +13,14 @@ const maxStatusChunks = 1 << 12
 func (d *Disk) lbaStatus(t *Task) {
 	size := uint64(d.blockSize)
 	run := scsi.LBAStatus{Extent: scsi.Extent{LBA: t.Command.LBA}, State: scsi.Deallocated}
-	n, mapped := d.store.run(run.LBA*size, d.blocks*size)
+	n, mapped := d.medium.run(run.LBA*size, d.blocks*size)
+	if n%size != 0 && n < size { // a file system with smaller blocks than the disk's
+		n, mapped = size, true
+	}
 	if mapped {
 		run.State = scsi.Mapped
 	}
-	run.Blocks = uint32(n / size)
+	run.Blocks = uint32(min(n/size, math.MaxUint32))
 	t.present(scsi.AppendLBAStatus(t.Buffer[:0], run))
 }
 

@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"errors"
 	"sync"
 )
 
@@ -23,6 +24,8 @@ type store struct {
 	stored int // chunks that take memory, without zeroChunk
 }
 
+var _ medium = (*store)(nil)
+
 func newStore(blockSize int, content Content, limitBytes int64) *store {
 	_, zero := content.(Zeros)
 	return &store{blockSize: blockSize, content: content, zeroContent: zero, limit: int(max(1, limitBytes/chunkSize)),
@@ -30,9 +33,14 @@ func newStore(blockSize int, content Content, limitBytes int64) *store {
 }
 
 // read fills dst with the bytes from offset on.
-func (s *store) read(dst []byte, offset uint64) {
+func (s *store) read(dst []byte, offset uint64) error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	s.readLocked(dst, offset)
+	return nil
+}
+
+func (s *store) readLocked(dst []byte, offset uint64) {
 	for len(dst) > 0 {
 		index, within := offset/chunkSize, int(offset%chunkSize)
 		n := min(len(dst), chunkSize-within)
@@ -45,36 +53,58 @@ func (s *store) read(dst []byte, offset uint64) {
 	}
 }
 
-// write stores src from offset on. It writes nothing and returns false when the memory limit would be passed.
-func (s *store) write(src []byte, offset uint64) bool {
+// write stores src from offset on.
+func (s *store) write(src []byte, offset uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.writeLocked(src, offset)
+}
+
+func (s *store) writeLocked(src []byte, offset uint64) error {
 	if !s.room(offset, uint64(len(src))) {
-		return false
+		return errNoRoom
 	}
 	for len(src) > 0 {
 		index, within := offset/chunkSize, int(offset%chunkSize)
 		n := copy(s.own(index, within == 0 && len(src) >= chunkSize)[within:], src)
 		src, offset = src[n:], offset+uint64(n)
 	}
-	return true
+	return nil
 }
 
+// change reads, edits and writes in one piece.
+func (s *store) change(offset uint64, n int, edit func([]byte) bool) error {
+	data := make([]byte, n)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.readLocked(data, offset)
+	if !edit(data) {
+		return nil
+	}
+	return s.writeLocked(data, offset)
+}
+
+// flush does nothing: memory is as far as it goes.
+func (*store) flush() error { return nil }
+
+// close does nothing: the memory goes with the disk.
+func (*store) close() error { return nil }
+
 // repeat stores block over and over in n bytes from offset on.
-func (s *store) repeat(block []byte, offset, n uint64) bool {
+func (s *store) repeat(block []byte, offset, n uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.room(offset, n) {
-		return false
+		return errNoRoom
 	}
 	for end := offset + n; offset < end; offset += uint64(len(block)) {
 		copy(s.own(offset/chunkSize, false)[offset%chunkSize:], block)
 	}
-	return true
+	return nil
 }
 
 // zero makes n bytes from offset on read as zeros, and gives back the memory of whole chunks.
-func (s *store) zero(offset, n uint64) bool {
+func (s *store) zero(offset, n uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	end := offset + n
@@ -83,27 +113,27 @@ func (s *store) zero(offset, n uint64) bool {
 		return s.clearPart(offset, n)
 	}
 	if !s.zeroContent && uint64(len(s.chunks))+wholeEnd-whole > 64*uint64(s.limit) {
-		return false // each whole chunk costs a place in the table
+		return errNoRoom // each whole chunk costs a place in the table
 	}
-	if !s.clearPart(offset, whole*chunkSize-offset) || !s.clearPart(wholeEnd*chunkSize, end-wholeEnd*chunkSize) {
-		return false
+	if err := errors.Join(s.clearPart(offset, whole*chunkSize-offset), s.clearPart(wholeEnd*chunkSize, end-wholeEnd*chunkSize)); err != nil {
+		return err
 	}
 	s.dropRange(whole, wholeEnd)
-	return true
+	return nil
 }
 
 // clearPart zeroes a part of one chunk.
-func (s *store) clearPart(offset, n uint64) bool {
+func (s *store) clearPart(offset, n uint64) error {
 	index, within := offset/chunkSize, offset%chunkSize
 	c := s.chunks[index]
 	switch {
 	case n == 0 || c == zeroChunk || c == nil && s.zeroContent:
-		return true
+		return nil
 	case c == nil && s.stored >= s.limit:
-		return false
+		return errNoRoom
 	}
 	clear(s.own(index, false)[within : within+n])
-	return true
+	return nil
 }
 
 // dropRange makes whole chunks zeros. Where the table has fewer entries than the range, it goes through the table, so that a peer that

@@ -25,14 +25,14 @@ func TestStoreIsLikeMemory(t *testing.T) {
 					"write": func(t *rapid.T) {
 						offset, n := place()
 						data := bytes.Repeat([]byte{rapid.Byte().Draw(t, "byte")}, int(n))
-						if !s.write(data, offset) {
+						if s.write(data, offset) != nil {
 							t.Fatal("write refused")
 						}
 						copy(model[offset:], data)
 					},
 					"zero": func(*rapid.T) {
 						offset, n := place()
-						if !s.zero(offset, n) {
+						if s.zero(offset, n) != nil {
 							t.Fatal("zero refused")
 						}
 						clear(model[offset : offset+n])
@@ -40,7 +40,7 @@ func TestStoreIsLikeMemory(t *testing.T) {
 					"repeat": func(*rapid.T) {
 						offset, n := place()
 						block := bytes.Repeat([]byte{0xa5}, blockSize)
-						if !s.repeat(block, offset, n) {
+						if s.repeat(block, offset, n) != nil {
 							t.Fatal("repeat refused")
 						}
 						copy(model[offset:], bytes.Repeat([]byte{0xa5}, int(n)))
@@ -48,8 +48,7 @@ func TestStoreIsLikeMemory(t *testing.T) {
 					"": func(t *rapid.T) {
 						offset, n := place()
 						got := make([]byte, n)
-						s.read(got, offset)
-						if !bytes.Equal(got, model[offset:offset+n]) {
+						if err := s.read(got, offset); err != nil || !bytes.Equal(got, model[offset:offset+n]) {
 							t.Fatalf("read of %d bytes at %d differs", n, offset)
 						}
 					},
@@ -62,26 +61,26 @@ func TestStoreIsLikeMemory(t *testing.T) {
 func TestStoreKeepsItsLimit(t *testing.T) {
 	s := newStore(512, Pattern{}, 3*chunkSize)
 	three := make([]byte, 3*chunkSize)
-	if !s.write(three, 0) {
+	if s.write(three, 0) != nil {
 		t.Fatal("three chunks are refused")
 	}
-	if s.write(three[:512], 3*chunkSize) || s.repeat(three[:512], 100*chunkSize, 512) {
+	if s.write(three[:512], 3*chunkSize) == nil || s.repeat(three[:512], 100*chunkSize, 512) == nil {
 		t.Error("a fourth chunk is taken")
 	}
-	if !s.write(three[:chunkSize], chunkSize) {
+	if s.write(three[:chunkSize], chunkSize) != nil {
 		t.Error("a chunk that is there is refused")
 	}
-	if !s.zero(0, chunkSize) || s.stored != 2 {
+	if s.zero(0, chunkSize) != nil || s.stored != 2 {
 		t.Errorf("%d chunks are stored after one was zeroed", s.stored)
 	}
-	if !s.write(three[:512], 9*chunkSize) {
+	if s.write(three[:512], 9*chunkSize) != nil {
 		t.Error("the memory of the zeroed chunk did not come back")
 	}
 }
 
 func TestZeroingNothingCostsNothing(t *testing.T) {
 	s := newStore(512, Zeros{}, chunkSize)
-	if !s.zero(0, 1<<40) || len(s.chunks) != 0 {
+	if s.zero(0, 1<<40) != nil || len(s.chunks) != 0 {
 		t.Errorf("%d entries for an empty disk", len(s.chunks))
 	}
 }

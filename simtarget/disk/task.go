@@ -1,6 +1,11 @@
 package disk
 
-import "github.com/iscsispec/iscsispec/scsi"
+import (
+	"errors"
+	"syscall"
+
+	"github.com/iscsispec/iscsispec/scsi"
+)
 
 // Nexus is an I_T nexus: one initiator port and one target port (RFC 7143, Section 4.4.3). It is comparable, and two sessions whose
 // Nexus is equal are the same nexus to reservations and unit attentions.
@@ -46,6 +51,17 @@ func (t *Task) Fail(s scsi.Sense) {
 func (t *Task) fail(key scsi.SenseKey, code scsi.ASC) bool {
 	t.Fail(scsi.NewSense(key, code))
 	return true
+}
+
+// check ends the task when the medium could not do its part: for want of room, or with a medium error of the code. It reports whether it did.
+func (t *Task) check(err error, code scsi.ASC) bool {
+	switch {
+	case err == nil:
+		return false
+	case errors.Is(err, errNoRoom), errors.Is(err, syscall.ENOSPC):
+		return t.fail(scsi.DataProtect, scsi.SpaceAllocationFailed)
+	}
+	return t.fail(scsi.MediumError, code)
 }
 
 // present ends the task with GOOD and data, cut to the CDB's allocation length.
