@@ -44,13 +44,21 @@ func (l *login) findSession() error {
 	return nil
 }
 
-// joinable reports whether the login may add its connection, or replace one: more than one is not negotiated. The caller holds the array's
-// lock.
+// joinable reports whether the login may add its connection, or replace the one with its CID. The caller holds the array's lock.
 func (l *login) joinable(s *session) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.conn == nil || s.conn.cid == l.cid || l.dev.Keys.UnlimitedConnections || l.dev.Login.TSIHAloneFindsSession ||
-		l.dev.Sessions.GlobalTSIH
+	return l.fits(s)
+}
+
+// fits is joinable for callers who hold the session's lock.
+func (l *login) fits(s *session) bool {
+	return s.room() || s.withCID(l.cid) != nil || l.array.joinsAnyway()
+}
+
+// joinsAnyway is where faulty arrays add connections that the session has no room for.
+func (a *Array) joinsAnyway() bool {
+	return a.dev.Keys.UnlimitedConnections || a.dev.Login.TSIHAloneFindsSession || a.dev.Sessions.GlobalTSIH
 }
 
 // admit makes the session that the login has earned, or gives its connection to the one that it joins.
@@ -116,7 +124,7 @@ func (l *login) newSession() *session {
 	}
 	s := &session{
 		array: a, target: l.target, initiator: l.initiator, isid: l.isid, portal: c.portal, discovery: l.discovery,
-		params: c.params, order: newOrdering(l.cmdSN, policy.CommandWindow, fixed),
+		params: c.params, entering: 1, order: newOrdering(l.cmdSN, policy.CommandWindow, fixed),
 		immediateMax: policy.ImmediateCommands, statusInData: data.StatusInDataIn, openedAt: time.Now(),
 	}
 	s.pingPolicy = pingTimes{policy.PingInterval, policy.PingTimeout}
@@ -159,11 +167,17 @@ func (a *Array) greeting(l *login, n disk.Nexus) scsi.ASC {
 // opened attaches the connection once the final response is queued. The caller holds the session's lock.
 func (s *session) opened(c *connection) {
 	c.session = s
+	s.entering--
 	if s.closed { // Another login or an action has ended it since it was admitted.
 		c.end(EndFIN)
 		return
 	}
-	s.conn = c
+	if twin := s.withCID(c.cid); twin != nil && !s.array.joinsAnyway() { // It came while this login went on.
+		s.detach(twin)
+		s.endTasksOf(twin)
+		twin.end(EndFIN)
+	}
+	s.attach(c)
 	s.order.advertise(s.array)
 	p := s.pingPolicy
 	s.startPings(c, p.interval, p.timeout)
@@ -172,8 +186,8 @@ func (s *session) opened(c *connection) {
 	}
 }
 
-// join gives the connection to the session that it belongs to: the connection with the same CID ends, and its tasks end with it, since
-// recovery level 2 was not agreed (RFC 7143, Sections 6.3.4 and 7.3).
+// join gives the connection to the session that it belongs to. Where it replaces the connection with its CID, that one is logged out with
+// it: its tasks end, since recovery level 2 was not agreed (RFC 7143, Sections 6.3.4 and 7.3).
 func (l *login) join() error {
 	s, a := l.joins, l.array
 	s.mu.Lock()
@@ -181,20 +195,26 @@ func (l *login) join() error {
 		s.mu.Unlock()
 		return refuse(iscsi.StatusSessionDoesNotExist, "the session has ended meanwhile")
 	}
-	old := s.conn
+	if !l.fits(s) {
+		s.mu.Unlock()
+		return refuse(iscsi.StatusTooManyConnections, "MaxConnections is %d", s.params.MaxConnections)
+	}
 	if s.retain != nil {
 		s.retain.Stop()
 	}
+	old := s.withCID(l.cid)
+	if l.array.joinsAnyway() {
+		old = nil
+	}
 	if old != nil {
-		old.pings.stop()
+		s.detach(old)
+		if !a.dev.Recovery.ContinueTasks {
+			s.endTasksOf(old)
+		}
 	}
-	if !a.dev.Recovery.ContinueTasks {
-		s.tasks.dropAll(s)
-		s.order.drop()
-	}
-	s.conn = nil
+	s.entering++
 	s.mu.Unlock()
-	if old != nil && !a.dev.Recovery.ServeReplacedConnection && !a.dev.Login.TSIHAloneFindsSession && !a.dev.Keys.UnlimitedConnections {
+	if old != nil && !a.dev.Recovery.ServeReplacedConnection {
 		old.end(a.sessionPolicy().Replaced)
 	}
 	l.granted = s

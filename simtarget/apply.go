@@ -83,9 +83,7 @@ func (a *Array) apply(act *Action) error {
 	case act.Ping != nil:
 		a.ping(*act.Ping)
 	case act.Drop != nil:
-		for _, s := range a.selected(act.Drop.Which) {
-			a.closeSession(s, act.Drop.How.orFIN(), reasonDropped)
-		}
+		a.drop(*act.Drop)
 	case act.Window != nil:
 		return a.setWindow(*act.Window)
 	case act.Portal != nil:
@@ -107,6 +105,40 @@ func (e Ending) orFIN() Ending {
 	return e
 }
 
+// drop ends sessions, or one connection of each.
+func (a *Array) drop(d Drop) {
+	for _, s := range a.selected(d.Which) {
+		if d.CID == nil {
+			a.closeSession(s, d.How.orFIN(), reasonDropped)
+			continue
+		}
+		s.mu.Lock()
+		conns := s.chosen(d.CID)
+		s.mu.Unlock()
+		for _, c := range conns {
+			a.closeConnection(s, c, d.How.orFIN(), reasonDropped)
+		}
+	}
+}
+
+// dropThrough ends the connections that came through a portal, all of them where it has no name. Sessions that have no other connection end
+// with them, and so do those that wait for their initiator and began there.
+func (a *Array) dropThrough(portal string, how Ending) {
+	for _, s := range a.selected(Which{}) {
+		s.mu.Lock()
+		conns := slices.DeleteFunc(s.chosen(nil), func(c *connection) bool { return portal != "" && c.portal.Name != portal })
+		whole := len(conns) == len(s.conns) && (len(conns) > 0 || portal == "" || s.portal.Name == portal)
+		s.mu.Unlock()
+		if whole {
+			a.closeSession(s, how, reasonDropped)
+			continue
+		}
+		for _, c := range conns {
+			a.closeConnection(s, c, how, reasonDropped)
+		}
+	}
+}
+
 // letGo goes on with held commands and responses.
 func (a *Array) letGo(r Release) {
 	for _, s := range a.selected(r.Which) {
@@ -123,14 +155,14 @@ func (a *Array) letGo(r Release) {
 			held = held[:r.Next]
 		}
 		for _, k := range held {
-			if s.closed || s.conn == nil {
+			if s.closed {
 				break
 			}
 			if k.phase == phaseAnswered {
-				s.respond(s.conn, k)
+				s.respond(k.conn, k)
 				continue
 			}
-			s.begin(s.conn, k)
+			s.begin(k.conn, k)
 		}
 		s.mu.Unlock()
 	}
@@ -143,8 +175,10 @@ func (a *Array) setWindow(w Window) error {
 	for _, s := range a.selected(w.Which) {
 		s.mu.Lock()
 		s.order.fixed = w.Size
-		if c := s.conn; c != nil && !s.closed && w.Tell {
-			s.tell(c)
+		for _, c := range s.conns {
+			if w.Tell {
+				s.tell(c)
+			}
 		}
 		s.mu.Unlock()
 	}
@@ -156,9 +190,7 @@ func (a *Array) setPortal(p PortalState) error {
 		return err
 	}
 	if p.Drop != "" {
-		for _, s := range a.selected(Which{Portal: p.Name}) {
-			a.closeSession(s, p.Drop, reasonDropped)
-		}
+		a.dropThrough(p.Name, p.Drop)
 	}
 	return nil
 }

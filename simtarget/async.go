@@ -7,11 +7,12 @@ import (
 	"github.com/iscsispec/iscsispec/scsi"
 )
 
-// sendAsync carries out the action: one Asynchronous Message on every connection of the sessions (RFC 7143, Section 11.9).
+// sendAsync carries out the action: one Asynchronous Message on every connection of the sessions, or on one of each (RFC 7143, Section
+// 11.9).
 func (a *Array) sendAsync(m Async) {
 	for _, s := range a.selected(m.Which) {
 		s.mu.Lock()
-		if c := s.conn; c != nil && !s.closed {
+		for _, c := range s.chosen(m.CID) {
 			s.async(c, m)
 		}
 		s.mu.Unlock()
@@ -80,14 +81,7 @@ func (s *session) afterAsync(c *connection, p *pdu.AsyncMessage, m Async) {
 		reason = reasonLogoutDeadline
 	}
 	// A timer does it in every case, since the session's lock is held here.
-	time.AfterFunc(after, func() {
-		s.mu.Lock()
-		stale := s.closed || s.conn != c
-		s.mu.Unlock()
-		if !stale {
-			a.closeSession(s, how, reason)
-		}
-	})
+	time.AfterFunc(after, func() { a.closeConnection(s, c, how, reason) })
 }
 
 // announceDrop tells that the connection will be dropped (event 2). The caller holds the session's lock.

@@ -40,7 +40,7 @@ func (p *outgoing) ownData() int {
 // keep holds a request until its CmdSN is the next one, or rejects it when there is no memory for what came with it. The data of SCSI
 // Commands is with their tasks. The caller holds the session's lock.
 func (s *session) keep(c *connection, r *request) {
-	kept := &request{bhs: r.bhs, task: r.task}
+	kept := &request{bhs: r.bhs, task: r.task, conn: c}
 	if r.task == nil && len(r.data) > 0 {
 		if kept.buffer = s.array.writes.buffer(len(r.data)); kept.buffer == nil {
 			s.reject(c, &r.bhs, pdu.RejectLongOperation)

@@ -36,6 +36,7 @@ func (s *session) acceptCommand(c *connection, r *request) bool {
 	if k.read && k.write && len(r.ahs) == 0 || len(r.data) > 0 && !k.write {
 		return refuse(pdu.RejectInvalidPDUField)
 	}
+	k.conn = c
 	k.rule = s.array.commandRule(s, k)
 	if k.rule != nil && k.rule.Reject != 0 {
 		return refuse(k.rule.Reject)
@@ -93,10 +94,10 @@ func (s *session) start(c *connection, k *task) {
 func (s *session) resume(k *task, rule *CommandRule) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.conn == nil || k.phase != phaseHeld || k.rule != rule || !slices.Contains(s.tasks.tasks, k) {
+	if s.closed || k.phase != phaseHeld || k.rule != rule || !slices.Contains(s.tasks.tasks, k) {
 		return
 	}
-	s.begin(s.conn, k)
+	s.begin(k.conn, k)
 }
 
 // begin hands the command to its logical unit for a first look, and finds out what data it takes.
@@ -137,7 +138,7 @@ func (s *session) look(k *task) {
 		k.over = s.target.units.Begin(scsi.LUN(k.lun), d)
 	}
 	if _, exists := s.unit(k); s.array.dev.Sequencing.DropOnUnknownLUN && !exists {
-		s.conn.end(EndFIN)
+		k.conn.end(EndFIN)
 	}
 }
 

@@ -32,15 +32,16 @@ type connection struct {
 	digests pdu.Digests
 	granted time.Time // when full feature phase began
 	scratch []byte    // holds the data segment that was read last
-	paused  bool      // has waited since the last read, so that what came meanwhile lies ready
 
 	// Of the session's lock in full feature phase, of the reading goroutine before.
+	attached   bool // one of the session's connections
 	statSN     uint32
 	tally      tally
 	textState  textExchange
 	pings      pingState
 	logoutWait bool // an Asynchronous Message has asked for logout
 
+	paused    atomic.Bool // somebody has waited since the last read, so that what came meanwhile lies ready
 	deaf      atomic.Bool // what comes in is dropped: the connection is ending, or silent
 	inSession atomic.Bool // full feature phase has begun
 	linger    atomic.Pointer[time.Timer]
@@ -170,19 +171,19 @@ func (c *connection) close() {
 // settle lets the writer finish before the reader goes on after a pause. What came during the pause lies ready, so both would act at one
 // instant, and which was quicker would show.
 func (c *connection) settle() {
-	if c.paused {
-		c.paused = false
+	if c.paused.Load() {
+		c.paused.Store(false)
 		c.out.waitUntilWritten()
 	}
 }
 
-// pause waits for d, unless the connection closes first; it reports whether the connection is still there. Only the reading goroutine
-// pauses.
+// pause waits for d, unless the connection closes first; it reports whether the connection is still there. The reading goroutine
+// pauses, or that of another connection of the session, whose request let one of this connection have its turn.
 func (c *connection) pause(d time.Duration) bool {
 	if d <= 0 {
 		return !c.deaf.Load()
 	}
-	c.paused = true
+	c.paused.Store(true)
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

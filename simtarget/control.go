@@ -232,9 +232,11 @@ type Release struct {
 	Reverse bool `json:"reverse,omitempty" yaml:"reverse,omitempty"`
 }
 
-// Async sends an Asynchronous Message on every connection of the selected sessions (RFC 7143, Section 11.9).
+// Async sends an Asynchronous Message on the connections of the selected sessions (RFC 7143, Section 11.9).
 type Async struct {
 	Which Which `json:"which,omitzero" yaml:"which,omitempty"`
+	// CID sends it on the connection with this CID only; nil means every connection.
+	CID *uint16 `json:"cid,omitempty" yaml:"cid,omitempty"`
 	// Event is the event code.
 	Event pdu.AsyncEvent `json:"event" yaml:"event"`
 	// Parameter1 to Parameter3 are sent as they are; nil means what fits the event: the CID, Time2Wait and Time2Retain as negotiated
@@ -248,7 +250,7 @@ type Async struct {
 	// VendorCode and Data go out as they are.
 	VendorCode byte   `json:"vendor_code,omitempty" yaml:"vendor_code,omitempty"`
 	Data       []byte `json:"data,omitempty" yaml:"data,omitempty"`
-	// Then ends the connection: fin or rst, at once for the drop events and otherwise when After has passed. A logout request without
+	// Then ends the connection that the message went out on: fin or rst, at once for the drop events and otherwise when After has passed. A logout request without
 	// Then ends in FIN after Parameter3 seconds unless the profile keeps the connection.
 	Then  Ending        `json:"then,omitempty" yaml:"then,omitempty"`
 	After time.Duration `json:"after,omitempty" yaml:"after,omitempty"`
@@ -256,19 +258,23 @@ type Async struct {
 	ownDeadline bool // whoever sends a logout request sees to what follows it
 }
 
-// Ping sends a NOP-In on every connection of the selected sessions (RFC 7143, Section 11.19).
+// Ping sends a NOP-In on the connections of the selected sessions (RFC 7143, Section 11.19).
 type Ping struct {
 	Which Which `json:"which,omitzero" yaml:"which,omitempty"`
+	// CID sends it on the connection with this CID only; nil means every connection.
+	CID *uint16 `json:"cid,omitempty" yaml:"cid,omitempty"`
 	// NoAnswer sends a Target Transfer Tag of 0xffffffff, which asks for no answer.
 	NoAnswer bool `json:"no_answer,omitempty" yaml:"no_answer,omitempty"`
 	// LUN goes into the NOP-In.
 	LUN uint32 `json:"lun,omitempty" yaml:"lun,omitempty"`
 }
 
-// Drop ends the selected sessions.
+// Drop ends the selected sessions, or one connection of each.
 type Drop struct {
 	Which Which  `json:"which,omitzero" yaml:"which,omitempty"`
 	How   Ending `json:"how" yaml:"how"` // empty means fin
+	// CID ends only the connection with this CID; nil means the session. A session ends with its last connection.
+	CID *uint16 `json:"cid,omitempty" yaml:"cid,omitempty"`
 }
 
 // Window sets the command window of the selected sessions: MaxCmdSN = ExpCmdSN + Size - 1, though never less than was advertised before
@@ -337,8 +343,11 @@ type SessionInfo struct {
 	Portal    string // name of the portal of the leading connection
 	Tag       uint16
 	Discovery bool
-	CID       uint16
-	Remote    string // address of the initiator's end
+	// CID and Remote are the CID of the oldest connection and the address of its initiator's end.
+	CID    uint16
+	Remote string
+	// CIDs are those of all connections, the oldest first.
+	CIDs []uint16
 	// Executed counts SCSI commands that were executed, Open those that are not finished, Held those that wait for Release.
 	Executed uint64
 	Open     int

@@ -79,6 +79,7 @@ func (k *task) completeWithZeros(s *session) {
 // continueTasks asks on a new connection for the data of the old one's tasks. The caller holds the session's lock.
 func (s *session) continueTasks(c *connection) {
 	for _, k := range s.tasks.tasks {
+		k.conn = c
 		if k.phase == phaseData && k.begun {
 			k.transfer.r2ts, k.transfer.asked = k.transfer.r2ts[:0], k.transfer.got
 			s.solicit(c, k)
@@ -95,7 +96,7 @@ func (s *session) digestsByText(c *connection, pairs text.Pairs) {
 }
 
 // dataAfterLogout makes the PDU that follows a Logout Response.
-func (s *session) dataAfterLogout() *outgoing {
+func (s *session) dataAfterLogout(c *connection) *outgoing {
 	if !s.array.dev.Logout.DataAfterResponse {
 		return nil
 	}
@@ -104,6 +105,6 @@ func (s *session) dataAfterLogout() *outgoing {
 		p.ITT = s.tasks.tasks[0].itt
 	}
 	var out outgoing
-	s.prepare(s.conn, &out, &p)
+	s.prepare(c, &out, &p)
 	return &out
 }

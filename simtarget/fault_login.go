@@ -154,8 +154,8 @@ func (l *login) inherit(s, old *session) {
 		s.order.exp = old.order.exp
 		s.order.top = old.order.exp - 1
 	}
-	if l.dev.Sessions.CopyDigests && old.conn != nil {
-		l.c.digests = old.conn.digests
+	if c := old.lead(); l.dev.Sessions.CopyDigests && c != nil {
+		l.c.digests = c.digests
 	}
 }
 
@@ -223,7 +223,7 @@ func (a *Array) routeToFirst(l *login, s *session) {
 	for _, other := range a.table.sessions {
 		if other != s && other.initiator == l.initiator && other.target == l.target && !other.discovery {
 			other.mu.Lock()
-			s.faults.route = other.conn
+			s.faults.route = other.lead()
 			other.mu.Unlock()
 			return
 		}

@@ -78,7 +78,7 @@ func (c *connection) readData(n int) ([]byte, error) {
 func (s *session) arrived(c *connection, h *pdu.BHS, ahs, data []byte, damaged bool) {
 	s.mu.Lock()
 	c.tally.received(pdu.BHSLength + len(ahs) + len(data))
-	if s.conn == c && !s.closed || s.array.dev.Recovery.ServeReplacedConnection && !s.closed {
+	if c.attached || s.array.dev.Recovery.ServeReplacedConnection && !s.closed {
 		c.pings.heard()
 		s.dispatch(c, h, ahs, data, damaged)
 	}
@@ -173,7 +173,7 @@ func (s *session) numbered(c *connection, h *pdu.BHS, ahs, data []byte, damaged 
 			return
 		}
 		s.countTwice()
-		s.execute(c, next)
+		s.execute(next.conn, next)
 		next.release()
 	}
 }

@@ -38,29 +38,7 @@ func (l *login) wants() []text.Want {
 		text.Want{Key: text.KeyErrorRecoveryLevel, Limit: strconv.Itoa(s.ErrorRecoveryLevel)},
 		text.Want{Key: text.KeyISCSIProtocolLevel, Limit: "1"}, text.Want{Key: text.KeyTaskReporting, Limit: "RFC3720"},
 	)
-	if l.joins != nil {
-		wants = l.asAgreed(wants)
-	}
 	return l.ruled(wants)
-}
-
-// asAgreed answers the session-wide keys of a further login of a session as its first login settled them: they are not negotiated again.
-func (l *login) asAgreed(wants []text.Want) []text.Want {
-	l.joins.mu.Lock()
-	p := l.joins.params
-	l.joins.mu.Unlock()
-	agreed := map[string]string{
-		text.KeyMaxConnections: strconv.Itoa(p.MaxConnections), text.KeyInitialR2T: text.FormatBool(p.InitialR2T),
-		text.KeyImmediateData: text.FormatBool(p.ImmediateData), text.KeyMaxBurstLength: strconv.Itoa(p.MaxBurstLength),
-		text.KeyFirstBurstLength: strconv.Itoa(p.FirstBurstLength), text.KeyDefaultTime2Wait: strconv.Itoa(p.DefaultTime2Wait),
-		text.KeyDefaultTime2Retain: strconv.Itoa(p.DefaultTime2Retain), text.KeyMaxOutstandingR2T: strconv.Itoa(p.MaxOutstandingR2T),
-	}
-	for i := range wants {
-		if value, sessionWide := agreed[wants[i].Key]; sessionWide {
-			wants[i].Limit, wants[i].Offer = value, ""
-		}
-	}
-	return wants
 }
 
 // ruled lets a rule's settings take the place of the profile's.

@@ -1,6 +1,8 @@
 package simtarget
 
 import (
+	"slices"
+
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
 )
 
@@ -32,13 +34,13 @@ func (s *session) logout(c *connection, r *request) {
 			return
 		}
 		if rule.Drop != "" {
-			s.later(func() { a.closeSession(s, rule.Drop, reasonLogout) })
+			s.later(func() { a.closeConnection(s, c, rule.Drop, reasonLogout) })
 			return
 		}
 	}
 	s.later(func() {
 		if delay == 0 || c.pause(delay) {
-			s.finishLogout(c, answer)
+			s.finishLogout(c, &p, answer)
 		}
 	})
 }
@@ -51,37 +53,53 @@ func (s *session) logoutOutcome(c *connection, p *pdu.LogoutRequest) pdu.LogoutR
 		return pdu.LogoutRecoveryNotSupported
 	case p.Reason == pdu.LogoutCloseConnection && dev.OwnCIDNotFound:
 		return pdu.LogoutCIDNotFound
-	case p.Reason == pdu.LogoutCloseConnection && p.CID != c.cid && !dev.IgnoreCID:
+	case p.Reason == pdu.LogoutCloseConnection && s.withCID(p.CID) == nil && !dev.IgnoreCID:
 		return pdu.LogoutCIDNotFound
 	}
 	return pdu.LogoutSuccess
 }
 
-// finishLogout answers a logout, and ends the session when it succeeded: nothing follows the response (RFC 7143, Section 11.14).
-func (s *session) finishLogout(c *connection, answer pdu.LogoutResponse) {
+// finishLogout answers a logout and closes what it names when it succeeded: nothing follows the response on a connection that is closed
+// (RFC 7143, Section 11.14).
+func (s *session) finishLogout(c *connection, p *pdu.LogoutRequest, answer pdu.LogoutResponse) {
 	a := s.array
 	s.mu.Lock()
-	if s.closed || s.conn != c {
+	if !c.attached {
 		s.mu.Unlock()
 		return
 	}
-	if answer.Response != pdu.LogoutSuccess {
+	if answer.Response != pdu.LogoutSuccess || a.dev.Logout.ServeAfterLogout {
 		s.send(c, &answer)
 		s.mu.Unlock()
 		return
 	}
-	if a.dev.Logout.ServeAfterLogout {
+	named := c
+	if p.Reason != pdu.LogoutCloseSession && !a.dev.Logout.IgnoreCID {
+		named = s.withCID(p.CID)
+	}
+	switch {
+	case named == nil: // It has gone while the answer was delayed.
+		answer.Response = pdu.LogoutCIDNotFound
 		s.send(c, &answer)
 		s.mu.Unlock()
-		return
+	case p.Reason == pdu.LogoutCloseSession || len(s.conns) == 1:
+		s.closeByLogout(c, answer)
+	default:
+		s.closeConnectionByLogout(c, named, answer)
 	}
-	late := s.dataAfterLogout()
+}
+
+// closeByLogout ends the session. The caller holds the lock, which is released.
+func (s *session) closeByLogout(c *connection, answer pdu.LogoutResponse) {
+	a := s.array
+	late := s.dataAfterLogout(c)
 	var out outgoing
 	s.storeUnsafe()
 	s.tasks.dropAll(s)
 	s.order.open = 0
 	s.prepare(c, &out, &answer)
 	c.statSN++
+	others := slices.DeleteFunc(slices.Clone(s.conns), func(other *connection) bool { return other == c })
 	s.terminate()
 	s.mu.Unlock()
 	a.mu.Lock()
@@ -101,6 +119,28 @@ func (s *session) finishLogout(c *connection, answer pdu.LogoutResponse) {
 		c.deliver(out)
 		c.end(EndFIN)
 	}
+	for _, other := range others {
+		other.end(EndFIN)
+	}
+}
+
+// closeConnectionByLogout ends one of several connections, which may be another one than the request came on. The caller holds the lock,
+// which is released.
+func (s *session) closeConnectionByLogout(c, named *connection, answer pdu.LogoutResponse) {
+	s.detach(named)
+	s.endTasksOf(named)
+	if named != c {
+		s.send(c, &answer)
+	} else {
+		var out outgoing
+		s.prepare(c, &out, &answer)
+		out.end = EndFIN
+		c.statSN++
+		c.deliver(out)
+	}
+	s.mu.Unlock()
+	s.array.recordConnection(s, named, "connection-closed", reasonLogout)
+	named.end(EndFIN)
 }
 
 // logoutOthers is where deviations end sessions that nobody wanted to log out.

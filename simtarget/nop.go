@@ -79,7 +79,7 @@ func (s *session) startPings(c *connection, interval, timeout time.Duration) {
 // watch sends a ping on a quiet connection, and ends one that did not answer.
 func (s *session) watch(c *connection, interval, timeout time.Duration) {
 	s.mu.Lock()
-	if s.closed || s.conn != c {
+	if !c.attached {
 		s.mu.Unlock()
 		return
 	}
@@ -87,7 +87,7 @@ func (s *session) watch(c *connection, interval, timeout time.Duration) {
 	switch {
 	case c.pings.ttt != 0 && quiet >= timeout:
 		s.mu.Unlock()
-		s.array.closeSession(s, EndFIN, reasonPing)
+		s.array.closeConnection(s, c, EndFIN, reasonPing)
 		return
 	case quiet >= interval:
 		s.ping(c, 0)
@@ -104,7 +104,7 @@ func (s *session) watch(c *connection, interval, timeout time.Duration) {
 func (a *Array) ping(p Ping) {
 	for _, s := range a.selected(p.Which) {
 		s.mu.Lock()
-		if c := s.conn; c != nil && !s.closed {
+		for _, c := range s.chosen(p.CID) {
 			if p.NoAnswer {
 				s.tell(c)
 			} else {

@@ -14,7 +14,7 @@ import (
 // To (portal). State says what happened:
 //
 //	login-refused login-redirected login-dropped
-//	session-opened session-closed session-waiting session-joined
+//	session-opened session-closed session-waiting session-joined connection-closed
 //	command-held command response-held task-aborted task-management rejected
 //	async action
 //
@@ -72,7 +72,16 @@ func (a *Array) recordOpened(l *login, s *session) {
 func (a *Array) recordJoined(l *login, s *session) {
 	a.counts.granted.Add(1)
 	if a.log.Enabled() {
-		a.record(trace.Event{State: "session-joined", Session: s.serial, From: l.c.remote, To: l.c.local, Attrs: s.attrs()})
+		a.record(trace.Event{State: "session-joined", Session: s.serial, From: l.c.remote, To: l.c.local,
+			Attrs: append(s.attrs(), trace.A("cid", l.cid))})
+	}
+}
+
+// recordConnection tells of one connection of a session that goes on.
+func (a *Array) recordConnection(s *session, c *connection, state, reason string) {
+	if a.log.Enabled() {
+		a.record(trace.Event{State: state, Reason: reason, Session: s.serial, From: c.remote, To: c.local,
+			Attrs: append(s.attrs(), trace.A("cid", c.cid))})
 	}
 }
 
@@ -97,6 +106,9 @@ func (s *session) recordTask(k *task, state string) {
 	e := trace.Event{State: state, Session: s.serial, LUN: &lun, Op: k.opcode().String(), Attrs: []trace.Attr{
 		trace.A("itt", fmt.Sprintf("0x%08x", k.itt)), trace.A("cmdsn", k.cmdSN), trace.A("cdb", hex.EncodeToString(k.cdb)),
 	}}
+	if k.conn != nil && s.params.MaxConnections > 1 {
+		e.Attrs = append(e.Attrs, trace.A("cid", k.conn.cid))
+	}
 	if state == "command" {
 		e.Attrs = append(e.Attrs, trace.A("status", k.device.Status))
 		if k.device.Direction == scsi.DataOut && len(k.device.DataOut) > 0 {

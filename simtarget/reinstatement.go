@@ -56,14 +56,14 @@ func (a *Array) sameGroup(l *login, s *session) bool {
 	return s.tag == l.c.portal.Tag
 }
 
-// remote is the address of the initiator's end, "" when the session has no connection.
+// remote is the address of the initiator's end of the oldest connection, "" when the session has no connection.
 func (s *session) remote() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.conn == nil {
-		return ""
+	if c := s.lead(); c != nil {
+		return c.remote
 	}
-	return s.conn.remote
+	return ""
 }
 
 func host(address string) string {

@@ -18,7 +18,7 @@ func (s *session) reject(c *connection, h *pdu.BHS, reason pdu.RejectReason) {
 func (s *session) rejected(c *connection, h *pdu.BHS, reason pdu.RejectReason) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.conn == c && !s.closed {
+	if c.attached {
 		if h.Opcode() == pdu.OpSCSICommand {
 			s.ignored.add(h.ITT())
 		}

@@ -10,7 +10,8 @@ type request struct {
 	bhs  pdu.BHS
 	ahs  []byte
 	data []byte
-	task *task // of a SCSI Command
+	task *task       // of a SCSI Command
+	conn *connection // of a request that waits: where it came, and where its answers go
 
 	buffer *buffer // memory of data, where the request waits for its CmdSN
 }
@@ -114,7 +115,18 @@ func (o *ordering) plug(cmdSN, before uint32) bool {
 	return true
 }
 
-// drop forgets what waits: its connection is gone.
+// forget takes out what waits of one connection, which is gone: it counts as never received, and may come again over another one (RFC 7143,
+// Section 7.2.1).
+func (o *ordering) forget(c *connection) {
+	for cmdSN, r := range o.waiting {
+		if r.conn == c {
+			r.release()
+			delete(o.waiting, cmdSN)
+		}
+	}
+}
+
+// drop forgets everything: the session ends.
 func (o *ordering) drop() {
 	for _, r := range o.waiting {
 		r.release()

@@ -30,7 +30,9 @@ type session struct {
 	mu         sync.Mutex
 	closed     bool
 	params     text.Params
-	conn       *connection // nil while the session waits within Time2Retain; one connection a session until several are negotiable
+	conns      []*connection  // oldest first; none while the session waits within Time2Retain
+	first      [1]*connection // the memory of conns while there is one
+	entering   int            // connections whose login has succeeded and whose final response is not queued yet
 	retain     *time.Timer
 	order      ordering
 	tasks      taskSet
@@ -136,18 +138,19 @@ func (s *session) info() SessionInfo {
 	defer s.mu.Unlock()
 	i := SessionInfo{
 		Serial: s.serial, Initiator: s.initiator, ISID: s.isid, TSIH: s.tsih, Portal: s.portal.Name, Tag: s.tag, Discovery: s.discovery,
-		Executed: s.executed, Open: s.tasks.count(), Held: s.tasks.held(), Connected: s.conn != nil,
+		Executed: s.executed, Open: s.tasks.count(), Held: s.tasks.held(), Connected: len(s.conns) > 0,
+		CIDs: s.cids(),
 	}
 	if s.target != nil {
 		i.Target = s.target.Name
 	}
-	if s.conn != nil {
-		i.CID, i.Remote = s.conn.cid, s.conn.remote
+	if c := s.lead(); c != nil {
+		i.CID, i.Remote = c.cid, c.remote
 	}
 	return i
 }
 
-// closeSession ends a session: tasks, nexus, connection. It reports whether the session was still open.
+// closeSession ends a session: tasks, nexus, connections. It reports whether the session was still open.
 func (a *Array) closeSession(s *session, how Ending, reason string) bool {
 	a.mu.Lock()
 	a.table.remove(s)
@@ -157,25 +160,28 @@ func (a *Array) closeSession(s *session, how Ending, reason string) bool {
 		s.mu.Unlock()
 		return false
 	}
-	c := s.conn
-	if how == EndAsync && c != nil {
-		s.announceDrop(c)
+	conns := s.conns
+	if how == EndAsync {
+		for _, c := range conns {
+			s.announceDrop(c)
+		}
 	}
 	s.terminate()
 	s.mu.Unlock()
 	a.release(s, reason)
-	if c != nil {
+	for _, c := range conns {
 		c.end(how)
 	}
 	return true
 }
 
-// terminate ends the session's tasks and takes its connection away. The caller holds the session's lock.
+// terminate ends the session's tasks and takes its connections away. The caller holds the session's lock.
 func (s *session) terminate() {
-	if s.conn != nil {
-		s.conn.pings.stop()
+	for _, c := range s.conns {
+		c.pings.stop()
+		c.attached = false
 	}
-	s.closed, s.conn = true, nil
+	s.closed, s.conns = true, nil
 	if s.retain != nil {
 		s.retain.Stop()
 	}
@@ -197,40 +203,6 @@ func (a *Array) release(s *session, reason string) {
 	}
 	a.afterClose(s, abrupt)
 	a.recordSession(s, "session-closed", reason)
-}
-
-// connectionLost is told when a connection has closed. Below recovery level 2 its tasks end; the session waits for its initiator when
-// DefaultTime2Retain says so, and ends otherwise (RFC 7143, Sections 6.3.6 and 7.1.5).
-func (a *Array) connectionLost(c *connection) {
-	s := c.session
-	if s == nil {
-		return
-	}
-	s.mu.Lock()
-	if s.closed || s.conn != c {
-		s.mu.Unlock()
-		return
-	}
-	a.counts.lost.Add(1)
-	s.dropUnsafe()
-	c.pings.stop()
-	s.conn = nil
-	s.tasks.dropAll(s)
-	s.order.drop()
-	retain := time.Duration(s.params.DefaultTime2Wait+s.params.DefaultTime2Retain) * time.Second
-	if a.dev.Recovery.NeverExpire {
-		s.mu.Unlock()
-		return
-	}
-	if s.discovery || s.params.DefaultTime2Retain == 0 {
-		s.mu.Unlock()
-		a.closeSession(s, EndFIN, reasonConnectionLost)
-		return
-	}
-	s.retain = time.AfterFunc(retain, func() { a.closeSession(s, EndFIN, reasonRetainExpired) })
-	s.mu.Unlock()
-	a.refuseLost(s)
-	a.recordSession(s, "session-waiting", reasonConnectionLost)
 }
 
 // matches reports whether the selection takes the session, its Nth aside.

@@ -150,6 +150,7 @@ func TestConnectionReinstatement(t *testing.T) {
 			t.Error("the old task goes on")
 		}
 		p.managed(p.manage(pdu.FunctionAbortTask, 0, w.ITT, w.CmdSN), pdu.TaskResponseNoTask)
+		p.attention(scsi.SomeCommandsCleared)
 		p.works()
 		if s := b.array.Sessions(); len(s) != 1 || s[0].Serial != 1 {
 			t.Errorf("%+v", s)
@@ -161,6 +162,20 @@ func TestConnectionReinstatement(t *testing.T) {
 		}
 		p.works()
 	})
+}
+
+// attention wants a unit attention for the next command.
+func (p *peer) attention(want scsi.ASC) {
+	p.Helper()
+	p.send(p.command(scsi.TestUnitReady()))
+	r := p.status()
+	if len(r.Data) < 2 {
+		p.Fatalf("status 0x%02x without sense data, want the unit attention %s", r.Status, want)
+	}
+	sense, err := scsi.ParseSense(r.Data[2:])
+	if scsi.Status(r.Status) != scsi.StatusCheckCondition || err != nil || sense.Key != scsi.UnitAttention || sense.Code != want {
+		p.Errorf("status 0x%02x, %v, want the unit attention %s", r.Status, sense, want)
+	}
 }
 
 // A lost session waits for its initiator as long as DefaultTime2Retain says.

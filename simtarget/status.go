@@ -1,6 +1,7 @@
 package simtarget
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -162,6 +163,8 @@ type ConnectionInfo struct {
 	// MaxRecvDataSegmentLength is what the array takes on the connection, PeerMaxRecvDataSegmentLength what the initiator takes.
 	MaxRecvDataSegmentLength     int
 	PeerMaxRecvDataSegmentLength int
+	// Open counts the SCSI commands of the connection that are not finished.
+	Open int
 	Traffic
 }
 
@@ -195,9 +198,12 @@ func (s *session) status() SessionStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	status.Opened, status.Negotiated = s.openedAt, s.params
-	if s.conn != nil {
-		status.Connections = []ConnectionInfo{s.conn.info()}
+	for _, c := range s.conns {
+		i := c.info()
+		i.Open = s.tasks.countOf(c)
+		status.Connections = append(status.Connections, i)
 	}
+	slices.SortFunc(status.Connections, func(x, y ConnectionInfo) int { return int(x.CID) - int(y.CID) })
 	return status
 }
 

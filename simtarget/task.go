@@ -22,6 +22,7 @@ const (
 
 // task is a SCSI command from its arrival to its end.
 type task struct {
+	conn        *connection // its allegiance (RFC 7143, Section 4.2.5.1)
 	itt, cmdSN  uint32
 	lun         uint64
 	immediate   bool
@@ -85,6 +86,7 @@ func (s *session) remove(k *task) {
 	t.tasks = slices.Delete(t.tasks, at, at+1)
 	s.uncount(k)
 	k.release()
+	k.conn = nil
 	if len(t.spare) < 64 {
 		t.spare = append(t.spare, k)
 	}
@@ -114,6 +116,17 @@ func (t *taskSet) count() int {
 	n := 0
 	for _, k := range t.tasks {
 		if k.phase != phaseAborted {
+			n++
+		}
+	}
+	return n
+}
+
+// countOf counts the tasks of one connection that are not finished.
+func (t *taskSet) countOf(c *connection) int {
+	n := 0
+	for _, k := range t.tasks {
+		if k.conn == c && k.phase != phaseAborted {
 			n++
 		}
 	}

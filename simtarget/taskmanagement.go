@@ -51,6 +51,13 @@ func (s *session) manageResponse(c *connection, p *pdu.TaskManagementRequest, co
 	s.send(c, answer)
 }
 
+// managed answers a task management request that has ended all that it had to, unless its connection has gone meanwhile.
+func (s *session) managed(c *connection, p *pdu.TaskManagementRequest) {
+	if c.attached {
+		s.manageResponse(c, p, pdu.TaskResponseComplete)
+	}
+}
+
 // abortTask ends one task. A tag that names none stands for a command that is still on its way, if its CmdSN may still come (RFC 7143,
 // Section 11.6.1).
 func (s *session) abortTask(p *pdu.TaskManagementRequest) pdu.TaskResponse {
@@ -73,12 +80,12 @@ func (s *session) abortTask(p *pdu.TaskManagementRequest) pdu.TaskResponse {
 func (s *session) plugged() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for !s.closed && s.conn != nil {
+	for !s.closed {
 		next := s.order.next()
 		if next == nil {
 			return
 		}
-		s.execute(s.conn, next)
+		s.execute(next.conn, next)
 		next.release()
 	}
 }
@@ -111,7 +118,7 @@ func (s *session) dropAborted(k *task) {
 	awaits := k.awaits
 	s.remove(k)
 	for _, r := range awaits {
-		if r.waits--; r.waits == 0 && r.respond != nil && s.conn != nil {
+		if r.waits--; r.waits == 0 && r.respond != nil {
 			r.respond()
 		}
 	}
@@ -144,14 +151,14 @@ func (s *session) manageUnit(c *connection, p *pdu.TaskManagementRequest) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.conn != c {
+	if !c.attached {
 		return
 	}
 	takes := func(k *task) bool { return k.lun == p.LUN && k.before(p.CmdSN) }
 	if a.dev.TaskManagement.ResetKeepsTasks && p.Function == pdu.FunctionLogicalUnitReset {
 		takes = func(*task) bool { return false }
 	}
-	s.abortAll(takes, func() { s.manageResponse(c, p, pdu.TaskResponseComplete) })
+	s.abortAll(takes, func() { s.managed(c, p) })
 }
 
 // abortOthers ends the tasks of other sessions on a logical unit: CLEAR TASK SET and LOGICAL UNIT RESET act on all of them.
@@ -201,10 +208,10 @@ func (s *session) manageTarget(c *connection, p *pdu.TaskManagementRequest) {
 	s.target.units.Reset(scsi.BusDeviceReset, s.nexus)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.conn != c {
+	if !c.attached {
 		return
 	}
-	s.abortAll(func(k *task) bool { return k.before(p.CmdSN) }, func() { s.manageResponse(c, p, pdu.TaskResponseComplete) })
+	s.abortAll(func(k *task) bool { return k.before(p.CmdSN) }, func() { s.managed(c, p) })
 }
 
 // coldReset is TARGET COLD RESET: all sessions of the target end (RFC 7143, Section 11.5.1).

@@ -64,7 +64,7 @@ func (s *session) textAnswer(c *connection, h pdu.BHS, pairs text.Pairs, final b
 			return
 		}
 		if rule.Drop != "" {
-			s.array.closeSession(s, rule.Drop, reasonDropped)
+			s.array.closeConnection(s, c, rule.Drop, reasonDropped)
 			return
 		}
 		answers = rule.apply(answers)
@@ -74,7 +74,7 @@ func (s *session) textAnswer(c *connection, h pdu.BHS, pairs text.Pairs, final b
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.conn != c {
+	if !c.attached {
 		return
 	}
 	if rule != nil && rule.Reject != 0 {
