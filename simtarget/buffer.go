@@ -10,7 +10,7 @@ import (
 type buffer struct {
 	bytes   []byte
 	class   int      // index of the pool; -1 for sizes that are not pooled
-	account *account // counts it until it is released
+	account *account // counts it until it is released; nil where none does
 }
 
 const (
@@ -44,22 +44,37 @@ func (a *account) full() bool { return a.taken.Load() > a.most/2 }
 // buffer returns a buffer of n bytes, whose content is arbitrary, or nil when the account's limit would be passed. What is counted is the
 // memory that it takes: at least 512 bytes, and less than twice n.
 func (a *account) buffer(n int) *buffer {
-	class := max(bufferClassMin, bits.Len(uint(max(n, 1)-1)))
-	size := 1 << class
-	if class > bufferClassMax {
-		class, size = -1, n
-	}
+	class, size := bufferClass(n)
 	if !a.take(size) {
 		return nil
 	}
-	if class < 0 {
-		return &buffer{bytes: make([]byte, n), class: -1, account: a}
+	b := newBuffer(n, class, size)
+	b.account = a
+	return b
+}
+
+// scratchBuffer returns a buffer that no account counts: a connection has at most one, while it reads.
+func scratchBuffer(n int) *buffer {
+	class, size := bufferClass(n)
+	return newBuffer(n, class, size)
+}
+
+func bufferClass(n int) (class, size int) {
+	class = max(bufferClassMin, bits.Len(uint(max(n, 1)-1)))
+	if class > bufferClassMax {
+		return -1, n
 	}
-	if b, pooled := bufferPools[class].Get().(*buffer); pooled {
-		b.bytes, b.account = b.bytes[:n], a
-		return b
+	return class, 1 << class
+}
+
+func newBuffer(n, class, size int) *buffer {
+	if class >= 0 {
+		if b, pooled := bufferPools[class].Get().(*buffer); pooled {
+			b.bytes = b.bytes[:n]
+			return b
+		}
 	}
-	return &buffer{bytes: make([]byte, n, size), class: class, account: a}
+	return &buffer{bytes: make([]byte, n, size), class: class}
 }
 
 // release gives the buffer back; its owner must not touch it again. A nil buffer is lawful.
@@ -67,8 +82,10 @@ func (b *buffer) release() {
 	if b == nil {
 		return
 	}
-	b.account.give(cap(b.bytes))
-	b.account = nil
+	if b.account != nil {
+		b.account.give(cap(b.bytes))
+		b.account = nil
+	}
 	if b.class < 0 {
 		return
 	}

@@ -14,7 +14,8 @@ import (
 // reset.
 const lingerTime = 2 * time.Second
 
-// connection is one TCP connection from accept to close. One goroutine reads it, logs it in and executes what it reads; another one writes.
+// connection is one TCP connection from accept to close. One goroutine reads it, logs it in, executes what it reads, and writes what comes
+// of that; another one writes what it cannot write without waiting, and what did not come of anything read.
 type connection struct {
 	array   *Array
 	portal  *portal
@@ -22,6 +23,7 @@ type connection struct {
 	ordinal uint64 // counts the connections of the array from 1
 	local   string // the address that the initiator connected to
 	remote  string
+	socket  *socket // nil where the transport is no TCP
 	reader  *pdu.Reader
 	out     outbox
 
@@ -31,7 +33,7 @@ type connection struct {
 	params  text.Params
 	digests pdu.Digests
 	granted time.Time // when full feature phase began
-	scratch []byte    // holds the data segment that was read last
+	scratch *buffer   // holds the data segment that was read last, where it is not read in place
 
 	// Of the session's lock in full feature phase, of the reading goroutine before.
 	attached   bool // one of the session's connections
@@ -53,26 +55,28 @@ func newConnection(a *Array, p *portal, conn net.Conn, ordinal uint64) *connecti
 	c := &connection{
 		array: a, portal: p, conn: conn, ordinal: ordinal,
 		local: conn.LocalAddr().String(), remote: conn.RemoteAddr().String(),
-		reader: pdu.NewReader(conn, pdu.Limits{MaxDataSegmentLength: loginDataMax}),
-		gone:   make(chan struct{}),
+		gone: make(chan struct{}),
 	}
-	c.out.init(&a.reads, &a.answers)
+	c.out.init(&a.reads, &a.answers, c.startWriter)
+	limits := pdu.Limits{MaxDataSegmentLength: loginDataMax}
+	if c.socket = newSocket(c); c.socket != nil {
+		c.reader = pdu.NewReader(c.socket, limits)
+	} else {
+		c.reader = pdu.NewReader(conn, limits)
+	}
 	return c
 }
 
 // run serves the connection from accept to close.
 func (c *connection) run() {
 	defer c.array.connectionOver(c)
-	go func() {
-		defer c.array.wg.Done()
-		c.writeLoop()
-	}()
 	timeout := time.AfterFunc(c.array.loginPolicy().Timeout, c.abort)
 	full := c.login()
 	timeout.Stop()
 	if full {
 		c.serve()
 	}
+	c.flush()
 	c.drain()
 	// The writer may hold an answer that became due at the very instant at which the peer's end was seen: it goes out first, so
 	// that which of the two goroutines is quicker does not show.
@@ -82,14 +86,18 @@ func (c *connection) run() {
 	c.array.connectionLost(c)
 }
 
+// drainBytes is how much is read at a time where all is dropped.
+const drainBytes = 4 << 10
+
 // drain reads and drops what still comes, until the peer closes or the connection does.
 func (c *connection) drain() {
 	if !c.deaf.Load() {
 		return
 	}
-	scratch := make([]byte, 4<<10)
+	scratch := scratchBuffer(drainBytes)
+	defer scratch.release()
 	for {
-		if _, err := c.conn.Read(scratch); err != nil {
+		if _, err := c.conn.Read(scratch.bytes); err != nil {
 			return
 		}
 	}
@@ -184,6 +192,7 @@ func (c *connection) pause(d time.Duration) bool {
 		return !c.deaf.Load()
 	}
 	c.paused.Store(true)
+	c.flush()
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -13,7 +13,9 @@ func (c *connection) serve() {
 	c.reader.SetLimits(pdu.Limits{MaxDataSegmentLength: c.params.MaxRecvDataSegmentLength})
 	var h pdu.BHS
 	for !c.deaf.Load() {
-		c.out.waitForRoom()
+		if c.out.crowded.Load() || c.array.reads.full() || c.array.answers.full() {
+			c.makeRoom()
+		}
 		c.settle()
 		ahs, err := c.reader.ReadHeader(&h)
 		switch {
@@ -37,6 +39,7 @@ func (c *connection) serve() {
 			return
 		}
 		c.session.arrived(c, &h, ahs, data, err != nil)
+		c.dataDone()
 	}
 }
 
@@ -62,16 +65,28 @@ func (c *connection) streamFailed(err error) {
 	}
 }
 
-// readData reads a data segment into memory that stays valid until the next call.
+// readData reads a data segment into memory that stays valid until dataDone.
 func (c *connection) readData(n int) ([]byte, error) {
-	if n == 0 {
-		return nil, nil
+	if data, there, err := c.reader.DataInPlace(); there {
+		return data, err
 	}
-	if cap(c.scratch) < n {
-		c.scratch = make([]byte, n)
+	c.scratch = scratchBuffer(n)
+	return c.scratch.bytes, c.reader.ReadData(c.scratch.bytes)
+}
+
+// dataDone gives the memory of readData back.
+func (c *connection) dataDone() {
+	c.scratch.release()
+	c.scratch = nil
+}
+
+// makeRoom writes what is held back, and waits when the peer does not take it.
+func (c *connection) makeRoom() {
+	c.flush()
+	c.out.waitForRoom()
+	if c.socket != nil {
+		c.out.hold()
 	}
-	data := c.scratch[:n]
-	return data, c.reader.ReadData(data)
 }
 
 // arrived handles one PDU. What has to be done without the session's lock is done before it returns.
@@ -81,6 +96,9 @@ func (s *session) arrived(c *connection, h *pdu.BHS, ahs, data []byte, damaged b
 	if c.attached || s.array.dev.Recovery.ServeReplacedConnection && !s.closed {
 		c.pings.heard()
 		s.dispatch(c, h, ahs, data, damaged)
+	}
+	if len(s.after) > 0 && len(s.conns) > 1 {
+		c.flush() // another connection may pause here
 	}
 	for len(s.after) > 0 {
 		after := s.after

@@ -108,6 +108,7 @@ func (c *connection) login() bool {
 		}
 		c.tally.received(pdu.BHSLength + len(data))
 		done, err := l.step(&h, data)
+		c.dataDone()
 		if err != nil {
 			if l.end(err) {
 				continue

@@ -2,9 +2,13 @@ package simtarget
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
 )
+
+// outboxBytesHeld is how many bytes the reading goroutine lets come together before it writes them, though more PDUs lie ready.
+const outboxBytesHeld = 128 << 10
 
 // outgoing is one PDU on its way out.
 type outgoing struct {
@@ -24,27 +28,34 @@ type wireFaults struct {
 	padNotCovered     bool // the data digest leaves the padding out
 }
 
-// outbox is the queue between whoever makes PDUs and the goroutine that writes them. Putting never waits.
+// outbox is the queue between whoever makes PDUs and who writes them. Putting never waits.
+//
+// One at a time writes. While the connection's reading goroutine holds the outbox, in the middle of executing what it has read, what is put
+// waits for it to write all of it at once. Otherwise the first PDU starts a goroutine, which ends when nothing waits any more. A connection
+// that is quiet has no such goroutine, and no memory for its queue.
 type outbox struct {
+	start   func(*batch) // starts a goroutine that writes; called with the lock held
+	reads   *account     // counts the buffers of the whole array
+	answers *account     // counts the other data
+	crowded atomic.Bool  // more than outboxBytesHeld wait
+
 	mu      sync.Mutex
-	filled  sync.Cond
 	room    sync.Cond
-	queue   []outgoing
-	spare   []outgoing // the slice that the writer gave back
-	bytes   int        // the weight of what is queued or being written
-	own     int        // of it, what answers counts
-	reads   *account   // counts the buffers of the whole array
-	answers *account   // counts the other data
-	pdus    uint64     // put so far, without those that were dropped
-	moved   uint64     // bytes of them
-	ending  bool       // an item with an end is queued: nothing may follow
+	queue   *batch // what waits; nil for nothing
+	bytes   int    // the weight of what waits or is being written
+	own     int    // of it, what answers counts
+	pdus    uint64 // put so far, without those that were dropped
+	moved   uint64 // bytes of them
+	held    bool
+	writing bool
+	ending  bool // an item with an end is queued: nothing may follow
 	closed  bool
 	mute    bool // what is put is dropped
 }
 
-func (o *outbox) init(reads, answers *account) {
-	o.filled.L, o.room.L = &o.mu, &o.mu
-	o.reads, o.answers = reads, answers
+func (o *outbox) init(reads, answers *account, start func(*batch)) {
+	o.reads, o.answers, o.start = reads, answers, start
+	o.room.L = &o.mu
 }
 
 // put queues a PDU. After one that ends the connection, and after close, PDUs are dropped.
@@ -55,16 +66,30 @@ func (o *outbox) put(p outgoing) {
 		p.buffer.release()
 		return
 	}
-	o.queue = append(o.queue, p)
-	o.bytes += p.weight()
 	if n := p.ownData(); n > 0 {
 		o.own += n
 		o.answers.taken.Add(int64(n))
 	}
 	o.pdus++
 	o.moved += uint64(pdu.BHSLength + len(p.data))
+	o.add(&p)
+}
+
+// add queues a PDU and sees to it that it is written. The lock is held.
+func (o *outbox) add(p *outgoing) {
+	if o.queue == nil {
+		o.queue = newBatch()
+	}
+	o.queue.items = append(o.queue.items, *p)
+	o.bytes += p.weight()
 	o.ending = p.end != ""
-	o.filled.Signal()
+	if o.bytes > outboxBytesHeld {
+		o.crowded.Store(true)
+	}
+	if !o.held && !o.writing {
+		o.writing = true
+		o.start(nil)
+	}
 }
 
 // sent counts what was put so far.
@@ -81,9 +106,7 @@ func (o *outbox) finish(how Ending) {
 	if o.ending || o.closed {
 		return
 	}
-	o.queue = append(o.queue, outgoing{end: how})
-	o.ending = true
-	o.filled.Signal()
+	o.add(&outgoing{end: how})
 }
 
 // silence drops what waits and all that comes.
@@ -100,43 +123,63 @@ func (o *outbox) close() {
 	defer o.mu.Unlock()
 	o.closed = true
 	o.drop()
-	o.filled.Broadcast()
 }
 
+// drop forgets what waits. The lock is held.
 func (o *outbox) drop() {
-	for i := range o.queue {
-		o.queue[i].buffer.release()
+	if o.queue != nil {
+		o.queue.release()
+		o.queue = nil
 	}
-	clear(o.queue)
 	o.answers.give(o.own)
-	o.queue, o.bytes, o.own = o.queue[:0], 0, 0
+	o.bytes, o.own = 0, 0
+	o.crowded.Store(false)
 	o.room.Broadcast()
 }
 
-// take waits for PDUs and hands out all that wait. It returns nil when the outbox is closed.
-func (o *outbox) take() []outgoing {
+// hold keeps what is put from being written until unhold. The reading goroutine does so; it must not wait for anything meanwhile.
+func (o *outbox) hold() {
+	o.mu.Lock()
+	o.held = true
+	o.mu.Unlock()
+}
+
+// unhold ends hold, which need not have been called, and gives the reading goroutine what it has to write, nil for nothing. What the
+// outbox gives is the only batch under way: take or written follow.
+func (o *outbox) unhold() *batch {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for len(o.queue) == 0 && !o.closed {
-		o.filled.Wait()
-	}
-	if o.closed {
+	o.held = false
+	if o.writing || o.queue == nil || o.closed {
 		return nil
 	}
-	batch := o.queue
-	o.queue, o.spare = o.spare[:0], nil
-	return batch
+	o.writing = true
+	b := o.queue
+	o.queue = nil
+	return b
+}
+
+// take gives the writer all that waits, or nil: then it is no writer any more.
+func (o *outbox) take() *batch {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed || o.queue == nil {
+		o.writing = false
+		return nil
+	}
+	b := o.queue
+	o.queue = nil
+	return b
 }
 
 // written gives a batch back when it is on the wire.
-func (o *outbox) written(batch []outgoing) {
+func (o *outbox) written(b *batch) {
 	n, own := 0, 0
-	for i := range batch {
-		n += batch[i].weight()
-		own += batch[i].ownData()
-		batch[i].buffer.release()
+	for i := range b.items {
+		n += b.items[i].weight()
+		own += b.items[i].ownData()
 	}
-	clear(batch)
+	b.release()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.bytes -= n; o.bytes < 0 { // dropped meanwhile
@@ -145,7 +188,9 @@ func (o *outbox) written(batch []outgoing) {
 	own = min(own, o.own)
 	o.own -= own
 	o.answers.give(own)
-	o.spare = batch[:0]
+	if o.bytes <= outboxBytesHeld {
+		o.crowded.Store(false)
+	}
 	o.room.Broadcast()
 }
 

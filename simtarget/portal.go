@@ -98,7 +98,7 @@ func (a *Array) accepted(p *portal, conn net.Conn) {
 	a.ordinal++
 	c := newConnection(a, p, conn, a.ordinal)
 	a.connections[c.ordinal] = c
-	a.wg.Add(2) // reader and writer
+	a.wg.Add(1)
 	a.mu.Unlock()
 	go func() {
 		defer a.wg.Done()

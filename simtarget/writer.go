@@ -4,46 +4,80 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"net"
+	"sync"
 
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// writeLoop writes what the outbox holds until the connection ends. A batch goes out in one vectored write over TCP, and in one plain
-// write over anything else.
-func (c *connection) writeLoop() {
-	var w wire
+// startWriter is how the outbox gets its writer: it begins with a batch that was laid out already, and partly written, where there is one.
+func (c *connection) startWriter(b *batch) {
+	c.array.wg.Add(1)
+	go func() {
+		defer c.array.wg.Done()
+		c.writeAll(b)
+	}()
+}
+
+// writeAll writes what the outbox holds until nothing waits, or the connection ends.
+func (c *connection) writeAll(b *batch) {
 	for {
-		batch := c.out.take()
-		if batch == nil {
-			return
-		}
-		w.reset()
-		end := Ending("")
-		for i := range batch {
-			if batch[i].bhs != (pdu.BHS{}) || batch[i].end == "" {
-				w.add(&batch[i])
+		if b == nil {
+			if b = c.out.take(); b == nil {
+				return
 			}
-			end = batch[i].end
+			b.layOut()
 		}
-		err := w.writeTo(c.conn)
-		c.out.written(batch)
-		if err != nil {
-			c.abort()
+		if !c.wrote(b, b.writeTo(c.conn)) {
 			return
 		}
-		if end != "" {
-			c.finishWriting(end)
+		b = nil
+	}
+}
+
+// flush ends the reading goroutine's hold on the outbox, and writes what waits as far as the socket takes it at once; for the rest a writer
+// is started.
+func (c *connection) flush() {
+	if c.socket == nil {
+		return // whatever was put has its writer
+	}
+	for b := c.out.unhold(); b != nil; b = c.out.take() {
+		b.layOut()
+		left, err := c.socket.tryWrite(b)
+		if left && err == nil {
+			c.startWriter(b)
+			return
+		}
+		if !c.wrote(b, err) {
 			return
 		}
 	}
 }
 
-// wire lays PDUs out for writing: headers, padding and digests in one arena, data where it is.
-type wire struct {
+// wrote gives a batch back that was written or failed, and reports whether the connection goes on.
+func (c *connection) wrote(b *batch, err error) bool {
+	end := b.end()
+	c.out.written(b)
+	switch {
+	case err != nil:
+		c.abort()
+		return false
+	case end != "":
+		c.finishWriting(end)
+		return false
+	}
+	return true
+}
+
+// batch is PDUs that are written together, and their layout on the wire: headers, padding and digests in one arena, data where it is.
+type batch struct {
+	items []outgoing
+
 	arena  []byte
 	pieces []piece
+	vector vector // of the socket that tries to write
+	done   int    // bytes that are on the wire
 	bufs   net.Buffers
 	rest   net.Buffers
 	joined []byte
@@ -55,74 +89,117 @@ type piece struct {
 	data     []byte
 }
 
-func (w *wire) reset() {
-	w.arena = w.arena[:0]
-	clear(w.pieces)
-	w.pieces = w.pieces[:0]
+// batchBytesKept bounds the memory of a batch that goes back to the pool, in bytes of one of its parts.
+const batchBytesKept = 1 << 20
+
+var batches = sync.Pool{New: func() any { return new(batch) }}
+
+func newBatch() *batch {
+	b, _ := batches.Get().(*batch)
+	return b
 }
 
-func (w *wire) add(p *outgoing) {
-	start := len(w.arena)
-	w.arena = append(w.arena, p.bhs[:]...)
-	if p.digests.Header {
-		w.arena = binary.LittleEndian.AppendUint32(w.arena, p.headerDigest())
+// release gives the batch and the buffers of its PDUs back.
+func (b *batch) release() {
+	for i := range b.items {
+		b.items[i].buffer.release()
 	}
-	w.run(start)
+	clear(b.items)
+	clear(b.pieces)
+	b.items, b.arena, b.pieces, b.done = b.items[:0], b.arena[:0], b.pieces[:0], 0
+	if cap(b.joined) > batchBytesKept || cap(b.arena) > batchBytesKept {
+		return
+	}
+	batches.Put(b)
+}
+
+// end is how the connection ends behind the batch.
+func (b *batch) end() Ending {
+	if len(b.items) == 0 {
+		return ""
+	}
+	return b.items[len(b.items)-1].end
+}
+
+func (b *batch) layOut() {
+	for i := range b.items {
+		if p := &b.items[i]; p.bhs != (pdu.BHS{}) || p.end == "" {
+			b.add(p)
+		}
+	}
+}
+
+func (b *batch) add(p *outgoing) {
+	start := len(b.arena)
+	b.arena = append(b.arena, p.bhs[:]...)
+	if p.digests.Header {
+		b.arena = binary.LittleEndian.AppendUint32(b.arena, p.headerDigest())
+	}
+	b.run(start)
 	if len(p.data) == 0 {
 		return
 	}
-	w.pieces = append(w.pieces, piece{data: p.data})
-	start = len(w.arena)
+	b.pieces = append(b.pieces, piece{data: p.data})
+	start = len(b.arena)
 	for range -len(p.data) & 3 {
-		w.arena = append(w.arena, 0)
+		b.arena = append(b.arena, 0)
 	}
 	if p.digests.Data {
-		w.arena = binary.LittleEndian.AppendUint32(w.arena, p.dataDigest())
+		b.arena = binary.LittleEndian.AppendUint32(b.arena, p.dataDigest())
 	}
-	w.run(start)
+	b.run(start)
 }
 
 // run notes the arena from start on as one piece; joined to the piece before it where that ends there.
-func (w *wire) run(start int) {
-	if start == len(w.arena) {
+func (b *batch) run(start int) {
+	if start == len(b.arena) {
 		return
 	}
-	if n := len(w.pieces); n > 0 && w.pieces[n-1].data == nil && w.pieces[n-1].to == start {
-		w.pieces[n-1].to = len(w.arena)
+	if n := len(b.pieces); n > 0 && b.pieces[n-1].data == nil && b.pieces[n-1].to == start {
+		b.pieces[n-1].to = len(b.arena)
 		return
 	}
-	w.pieces = append(w.pieces, piece{from: start, to: len(w.arena)})
+	b.pieces = append(b.pieces, piece{from: start, to: len(b.arena)})
 }
 
-func (w *wire) bytes(p piece) []byte {
+func (b *batch) bytes(p piece) []byte {
 	if p.data != nil {
 		return p.data
 	}
-	return w.arena[p.from:p.to]
+	return b.arena[p.from:p.to]
 }
 
-func (w *wire) writeTo(conn net.Conn) error {
-	if tcp, isTCP := conn.(*net.TCPConn); isTCP && len(w.pieces) > 1 {
-		w.bufs = w.bufs[:0]
-		for _, p := range w.pieces {
-			w.bufs = append(w.bufs, w.bytes(p))
-		}
-		w.rest = w.bufs // WriteTo consumes what it is called on
-		_, err := w.rest.WriteTo(tcp)
-		clear(w.bufs[:cap(w.bufs)])
-		return err
+// writeTo writes what of the batch is not on the wire yet: in one vectored write over TCP, and in one plain write over anything else. It
+// waits for the peer.
+func (b *batch) writeTo(conn net.Conn) error {
+	if tcp, isTCP := conn.(*net.TCPConn); isTCP && (len(b.pieces) > 1 || b.done > 0) {
+		return b.writeVector(tcp)
 	}
-	w.joined = w.joined[:0]
-	for _, p := range w.pieces {
-		w.joined = append(w.joined, w.bytes(p)...)
+	b.joined = b.joined[:0]
+	for _, p := range b.pieces {
+		b.joined = append(b.joined, b.bytes(p)...)
 	}
-	if len(w.joined) == 0 {
+	if len(b.joined) == 0 {
 		return nil
 	}
-	_, err := conn.Write(w.joined)
-	if cap(w.joined) > 4<<20 {
-		w.joined = nil
+	_, err := conn.Write(b.joined)
+	return err
+}
+
+func (b *batch) writeVector(tcp *net.TCPConn) error {
+	b.bufs = b.bufs[:0]
+	done := b.done
+	for _, p := range b.pieces {
+		whole := b.bytes(p)
+		skip := min(done, len(whole))
+		done -= skip
+		if skip < len(whole) {
+			b.bufs = append(b.bufs, whole[skip:])
+		}
 	}
+	b.rest = b.bufs // WriteTo consumes what it is called on
+	_, err := b.rest.WriteTo(tcp)
+	clear(b.bufs[:cap(b.bufs)])
 	return err
 }
 

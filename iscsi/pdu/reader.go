@@ -1,13 +1,11 @@
 package pdu
 
 import (
-	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
-	"sync/atomic"
 )
 
 // DefaultMaxDataSegmentLength is the data segment limit in bytes where Limits leaves it zero.
@@ -37,12 +35,11 @@ var ErrDataLength = errors.New("pdu: buffer does not have the length of the data
 // ReadHeader and ReadData together are the path without allocation: the caller looks at the header and says where the data goes. Read is
 // both in one and allocates a Frame. At a PDU's border the end of the stream is io.EOF, anywhere else io.ErrUnexpectedEOF.
 type Reader struct {
-	src     *bufio.Reader
-	arrived *arrivals
+	ahead   readAhead
 	limits  Limits
 	digests Digests
 
-	ahs          [MaxAHSLength]byte
+	ahs          []byte  // memory for additional header segments, once there were any
 	scratch      [8]byte // padding and digests
 	pad          int     // bytes of padding read last
 	headerDigest *uint32 // of the PDU read last; points at headerSum
@@ -57,25 +54,12 @@ type Reader struct {
 
 // NewReader returns a Reader without digests.
 func NewReader(r io.Reader, l Limits) *Reader {
-	a := &arrivals{src: r}
-	return &Reader{src: bufio.NewReaderSize(a, 16<<10), arrived: a, limits: l.orDefault()}
-}
-
-// arrivals counts what comes from a stream.
-type arrivals struct {
-	src io.Reader
-	n   atomic.Uint64
-}
-
-// Read reads and counts.
-func (a *arrivals) Read(b []byte) (int, error) {
-	n, err := a.src.Read(b)
-	a.n.Add(uint64(n))
-	return n, err
+	lender, _ := r.(Lender)
+	return &Reader{ahead: readAhead{src: r, lender: lender}, limits: l.orDefault()}
 }
 
 // Arrived gives how many bytes have come from the stream, whole PDUs or not. Unlike the other methods it may be called from any goroutine.
-func (r *Reader) Arrived() uint64 { return r.arrived.n.Load() }
+func (r *Reader) Arrived() uint64 { return r.ahead.arrived.Load() }
 
 // SetDigests says which digests the PDUs carry from the next one on.
 func (r *Reader) SetDigests(d Digests) { r.digests = d }
@@ -87,7 +71,7 @@ func (r *Reader) Trust(d Digests) { r.trusting = d }
 func (r *Reader) SetLimits(l Limits) { r.limits = l.orDefault() }
 
 // Buffered gives how many bytes have been read ahead of the PDUs that were asked for.
-func (r *Reader) Buffered() int { return r.src.Buffered() }
+func (r *Reader) Buffered() int { return len(r.ahead.rest) }
 
 // ReadHeader reads the next basic header segment into h and gives the additional header segments, which stay valid until the next call. A
 // data segment of the PDU before that nobody read is skipped.
@@ -102,16 +86,21 @@ func (r *Reader) ReadHeader(h *BHS) (ahs []byte, err error) {
 		return nil, err
 	}
 	r.headerDigest, r.dataDigest, r.pad = nil, nil, 0
-	if _, err := io.ReadFull(r.src, h[:]); err != nil {
+	if err := r.ahead.full(h[:]); err != nil {
 		return nil, err
 	}
 	if n := h.TotalAHSLength(); n > r.limits.MaxAHSLength {
 		r.skip = n + r.digestLength(r.digests.Header) + r.dataLength(h)
 		return nil, &LengthError{Opcode: h.Opcode(), Segment: SegmentAHS, Got: n, Limit: r.limits.MaxAHSLength}
 	}
-	ahs = r.ahs[:h.TotalAHSLength()]
-	if err := r.fill(ahs); err != nil {
-		return nil, err
+	if n := h.TotalAHSLength(); n > 0 {
+		if r.ahs == nil {
+			r.ahs = make([]byte, MaxAHSLength)
+		}
+		ahs = r.ahs[:n]
+		if err := r.fill(ahs); err != nil {
+			return nil, err
+		}
 	}
 	if r.digests.Header {
 		if err := r.readHeaderDigest(h, ahs); err != nil {
@@ -153,18 +142,34 @@ func (r *Reader) ReadData(dst []byte) error {
 	if err := r.fill(dst); err != nil {
 		return err
 	}
-	r.pad = padding(len(dst))
 	tail := r.scratch[:r.skip-len(dst)]
 	if err := r.fill(tail); err != nil {
 		return err
 	}
-	r.pending, r.skip = 0, 0
+	return r.dataRead(dst, tail)
+}
+
+// DataInPlace is ReadData without copying: it gives the data segment where it was read ahead, valid until the next call for another PDU.
+// Where not all of the segment has come yet it gives false and reads nothing.
+func (r *Reader) DataInPlace() (data []byte, ok bool, err error) {
+	if len(r.ahead.rest) < r.skip || r.pending == 0 {
+		return nil, r.pending == 0, nil
+	}
+	data = r.ahead.rest[:r.pending:r.pending]
+	tail := r.scratch[:copy(r.scratch[:], r.ahead.rest[r.pending:r.skip])]
+	r.ahead.rest = r.ahead.rest[r.skip:]
+	return data, true, r.dataRead(data, tail)
+}
+
+// dataRead is done when a data segment has been read, with padding and digest behind it.
+func (r *Reader) dataRead(data, tail []byte) error {
+	r.pending, r.skip, r.pad = 0, 0, padding(len(data))
 	if len(tail) == r.pad {
 		return nil
 	}
 	r.dataSum = binary.LittleEndian.Uint32(tail[r.pad:])
 	r.dataDigest = &r.dataSum
-	want := crc32.Update(crc32.Update(0, castagnoli, dst), castagnoli, tail[:r.pad])
+	want := crc32.Update(crc32.Update(0, castagnoli, data), castagnoli, tail[:r.pad])
 	if want != r.dataSum && !r.trusting.Data {
 		return &DigestError{Segment: SegmentData, Got: r.dataSum, Want: want}
 	}
@@ -176,8 +181,8 @@ func (r *Reader) Padding() []byte { return r.scratch[:r.pad] }
 
 // Discard skips a data segment that nobody read, with its padding and digest, without checking it.
 func (r *Reader) Discard() error {
-	for r.skip > 0 {
-		n, err := r.src.Discard(r.skip)
+	if r.skip > 0 {
+		n, err := r.ahead.discard(r.skip)
 		r.skip -= n
 		if err != nil {
 			return unexpected(err)
@@ -220,8 +225,7 @@ func (r *Reader) fill(b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
-	_, err := io.ReadFull(r.src, b)
-	return unexpected(err)
+	return unexpected(r.ahead.full(b))
 }
 
 func (r *Reader) digestLength(on bool) int {
@@ -238,13 +242,6 @@ func (r *Reader) dataLength(h *BHS) int {
 		return 0
 	}
 	return n + padding(n) + r.digestLength(r.digests.Data)
-}
-
-func unexpected(err error) error {
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }
 
 // isFormat reports whether err is about bytes that were read, and not about reading.
