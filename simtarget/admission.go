@@ -154,6 +154,10 @@ func (a *Array) greeting(l *login, n disk.Nexus) scsi.ASC {
 	if l.orders != nil && l.orders.UnitAttention != 0 {
 		return scsi.ASC(l.orders.UnitAttention)
 	}
+	if a.lost[n] {
+		delete(a.lost, n)
+		return scsi.NexusLossOccurred
+	}
 	if a.profile.Data.UnitAttentionAtLogin {
 		return scsi.PowerOnOrReset
 	}

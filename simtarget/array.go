@@ -80,6 +80,7 @@ type Array struct {
 	challenges                  map[string]int // CHAP challenges of logins that go on
 	picks                       int            // redirects so far
 	greeted                     map[disk.Nexus]bool
+	lost                        map[disk.Nexus]bool // nexuses that I_T NEXUS RESET has ended and that have not come back
 	restarted                   bool
 	faults                      faultState
 }
@@ -89,6 +90,7 @@ type target struct {
 	Target
 	units *disk.Inventory
 	disks map[uint32]*disk.Disk // by number; guarded by the array's lock
+	aca   autoContingent
 }
 
 // New makes an array. Errors in the profile are *ProfileError.
@@ -98,7 +100,7 @@ func New(p *Profile, o Options) (*Array, error) {
 	}
 	a := &Array{
 		name: p.Name, log: o.Log, node: o.Node, seed: o.Seed, profile: *p.clone(),
-		connections: map[uint64]*connection{}, challenges: map[string]int{}, greeted: map[disk.Nexus]bool{}, done: make(chan struct{}),
+		connections: map[uint64]*connection{}, challenges: map[string]int{}, greeted: map[disk.Nexus]bool{}, lost: map[disk.Nexus]bool{}, done: make(chan struct{}),
 		faultLocks: faultLocks{gate: make(chan struct{}, 1)},
 		writes:     account{most: writeBytesMax}, reads: account{most: readBytesMax}, answers: account{most: answerBytesMax},
 		connectionsMax: connectionsMax, sessionsMax: SessionsMax,

@@ -27,7 +27,7 @@ func (s *session) async(c *connection, m Async) {
 	switch m.Event {
 	case pdu.AsyncSCSI:
 		p.LUN = uint64(scsi.LUNOf(m.LUN))
-		if p.Data == nil {
+		if p.Data == nil && !a.dev.Async.EventWithoutSense {
 			p.Data = pdu.SenseSegment(m.Sense.sense().Append(nil))
 		}
 	case pdu.AsyncTasksTerminated:
@@ -43,6 +43,7 @@ func (s *session) async(c *connection, m Async) {
 	case pdu.AsyncSessionDrop:
 		p.Parameter2, p.Parameter3 = uint16(s.params.DefaultTime2Wait), uint16(s.params.DefaultTime2Retain)
 	}
+	s.faults.negotiates = s.faults.negotiates || m.Event == pdu.AsyncNegotiation
 	override(&p.Parameter1, m.Parameter1)
 	override(&p.Parameter2, m.Parameter2)
 	override(&p.Parameter3, m.Parameter3)

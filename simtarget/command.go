@@ -69,6 +69,16 @@ func (s *session) start(c *connection, k *task) {
 		s.order.open++
 	}
 	s.storeUnsafe()
+	if s.array.dev.TaskManagement.observe(s, k) {
+		return
+	}
+	if s.enterOrder(k) {
+		s.launch(c, k)
+	}
+}
+
+// launch begins a command that waits for no other.
+func (s *session) launch(c *connection, k *task) {
 	if k.rule == nil {
 		s.begin(c, k)
 		return
@@ -131,6 +141,8 @@ func (s *session) look(k *task) {
 		}
 		k.over = true
 	case rule != nil && rule.TargetFailure:
+		k.over = true
+	case (s.target.aca.active.Load() || k.attr == pdu.AttrACA) && s.contingent(k):
 		k.over = true
 	case s.array.taskSetFull():
 		d.Status, k.over = scsi.StatusTaskSetFull, true

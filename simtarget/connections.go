@@ -75,6 +75,9 @@ func (s *session) room() bool { return len(s.conns)+s.entering < s.params.MaxCon
 // The caller holds the session's lock.
 func (s *session) endTasksOf(c *connection) {
 	s.order.forget(c)
+	s.forgetManagement(c)
+	waking := s.waking
+	s.waking = true // what waits behind a task that ends may end next
 	for _, k := range slices.Clone(s.tasks.tasks) {
 		if k.conn != c {
 			continue
@@ -90,6 +93,8 @@ func (s *session) endTasksOf(c *connection) {
 		s.tellCleared(k)
 		s.remove(k)
 	}
+	s.waking = waking
+	s.wake()
 }
 
 // tellCleared raises the unit attention for a task that ends with its connection while the session goes on.

@@ -8,6 +8,9 @@ import (
 // respond sends a command's data and status, and ends its task.
 func (s *session) respond(c *connection, k *task) {
 	d, dev := &k.device, &s.array.dev
+	if d.Status == scsi.StatusCheckCondition {
+		s.contingency(k)
+	}
 	if k.rule != nil && k.rule.TargetFailure {
 		s.send(c, &pdu.SCSIResponse{Response: pdu.ResponseTargetFailure, ITT: k.itt})
 		s.remove(k)

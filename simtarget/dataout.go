@@ -159,6 +159,10 @@ func (s *session) dataOut(c *connection, h *pdu.BHS, data []byte, damaged bool) 
 		s.strayData(c, h, &p)
 		return
 	}
+	if k.fast && s.array.dev.TaskManagement.FreesTagsEarly {
+		c.end(EndRST)
+		return
+	}
 	if damaged {
 		s.reject(c, h, pdu.RejectDataDigestError)
 	}

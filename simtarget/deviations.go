@@ -16,6 +16,7 @@ type Deviations struct {
 	Logout         LogoutDeviations
 	Async          AsyncDeviations
 	NOP            NOPDeviations
+	Text           TextDeviations
 	Reject         RejectDeviations
 	Recovery       RecoveryDeviations
 	Digest         DigestDeviations

@@ -22,6 +22,8 @@ type SequencingDeviations struct {
 	BothResidualBits bool
 	// NoSense leaves the sense data out.
 	NoSense bool
+	// OneImmediate rejects an immediate task management request that follows an immediate ping.
+	OneImmediate bool
 	// DropOnUnknownLUN ends the connection over a LUN that does not exist.
 	DropOnUnknownLUN bool
 }
@@ -90,14 +92,6 @@ func (d *DataOutDeviations) loseLastByte(t *transfer, r *r2t, n int) {
 	}
 }
 
-// TaskManagementDeviations are faults of task management.
-type TaskManagementDeviations struct {
-	// WaitingTaskUnknown answers "task does not exist" to ABORT TASK for a task that waits for data.
-	WaitingTaskUnknown bool
-	// ResetKeepsTasks answers LOGICAL UNIT RESET with success and lets the tasks go on.
-	ResetKeepsTasks bool
-}
-
 // LogoutDeviations are faults of logout.
 type LogoutDeviations struct {
 	// NoResponse closes without a Logout Response.
@@ -112,32 +106,6 @@ type LogoutDeviations struct {
 	ServeAfterLogout bool
 	// RefuseRequested rejects a logout that an Asynchronous Message has asked for.
 	RefuseRequested bool
-}
-
-// AsyncDeviations are faults of Asynchronous Messages.
-type AsyncDeviations struct {
-	// UncountedStatSN sends them without taking a StatSN.
-	UncountedStatSN bool
-	// DropAtOnce asks for logout and closes at once.
-	DropAtOnce bool
-	// DropNamesCIDZero announces the drop of CID 0.
-	DropNamesCIDZero bool
-}
-
-// NOPDeviations are faults of pings.
-type NOPDeviations struct {
-	// AnswerWithTTT answers pings with a Target Transfer Tag of its own.
-	AnswerWithTTT bool
-	// EchoOnlyNonImmediate returns the data of non-immediate pings only.
-	EchoOnlyNonImmediate bool
-	// PingWithReservedTTT pings with the Target Transfer Tag 0xffffffff and yet expects an answer.
-	PingWithReservedTTT bool
-}
-
-// RejectDeviations are faults of Reject.
-type RejectDeviations struct {
-	// NoHeader leaves the rejected header out.
-	NoHeader bool
 }
 
 // DigestDeviations are faults of digests in force.

@@ -46,6 +46,15 @@ type sessionFaults struct {
 	route    *connection
 	unsafe   *disk.Task // a write that was answered and not stored
 	unsafeAt scsi.LUN
+	doomed   uint32 // CmdSN of a command that an earlier request ends
+	dooms    bool
+	lastRead uint32
+	// What fault_text.go keeps.
+	negotiates bool   // event 4 was sent
+	exchanges  int    // text exchanges that were left open
+	pings      int    // answers to pings
+	pingData   []byte // of the first ping
+	pinged     bool   // the next immediate task management request meets a ping in progress
 }
 
 // mark puts a key into a map that may be nil.

@@ -21,6 +21,9 @@ func (c *connection) serve() {
 		switch {
 		case c.deaf.Load():
 			return
+		case err != nil && tooLong(err) && c.array.dev.Text.HangsOnOversized:
+			c.end(EndSilent)
+			return
 		case err != nil && tooLong(err):
 			c.session.rejected(c, &h, pdu.RejectInvalidPDUField)
 			continue
@@ -95,7 +98,13 @@ func (s *session) arrived(c *connection, h *pdu.BHS, ahs, data []byte, damaged b
 	c.tally.received(pdu.BHSLength + len(ahs) + len(data))
 	if c.attached || s.array.dev.Recovery.ServeReplacedConnection && !s.closed {
 		c.pings.heard()
+		if s.fastAborted > 0 {
+			s.acknowledged(c, word(h, 28))
+		}
 		s.dispatch(c, h, ahs, data, damaged)
+		if len(s.managing) > 0 {
+			s.manageWaiting()
+		}
 	}
 	if len(s.after) > 0 && len(s.conns) > 1 {
 		c.flush() // another connection may pause here
@@ -180,10 +189,16 @@ func (s *session) numbered(c *connection, h *pdu.BHS, ahs, data []byte, damaged 
 		return
 	}
 	if !s.order.isNext(r.cmdSN()) {
+		if s.array.dev.TaskManagement.AllImmediate && h.Opcode() == pdu.OpTaskManagementRequest {
+			s.order.waiting[r.cmdSN()] = &request{}
+			s.execute(c, &r)
+			return
+		}
 		s.keep(c, &r)
 		return
 	}
 	s.countTwice()
+	s.uncountRequest(h)
 	s.execute(c, &r)
 	for !s.closed {
 		next := s.order.next()
@@ -202,10 +217,36 @@ func (s *session) accept(c *connection, r *request, damaged bool) bool {
 		s.reject(c, &r.bhs, pdu.RejectDataDigestError)
 		return false
 	}
-	if r.bhs.Opcode() == pdu.OpSCSICommand {
+	switch op := r.bhs.Opcode(); op {
+	case pdu.OpSCSICommand:
 		return s.acceptCommand(c, r)
+	case pdu.OpTaskManagementRequest:
+		return s.acceptManagement(c, r)
+	case pdu.OpTextRequest, pdu.OpLogoutRequest:
+		if s.tasks.find(r.bhs.ITT()) != nil {
+			s.reject(c, &r.bhs, pdu.RejectTaskInProgress)
+			return false
+		}
 	}
 	return true
+}
+
+// acceptManagement looks at a Task Management Function Request on arrival: its tag may not be in use, and only so many may wait (RFC 7143,
+// Sections 4.2.2.1 and 11.2.1.8).
+func (s *session) acceptManagement(c *connection, r *request) bool {
+	itt := r.bhs.ITT()
+	k := s.tasks.find(itt)
+	switch {
+	case itt == pdu.ReservedTag:
+		s.reject(c, &r.bhs, pdu.RejectInvalidPDUField)
+	case (k != nil && k.phase != phaseAborted || s.managementOf(itt) != nil) && !s.array.dev.TaskManagement.MixUpTags:
+		s.reject(c, &r.bhs, pdu.RejectTaskInProgress)
+	case r.bhs.Immediate() && len(s.managing) >= managingMax, s.array.dev.Sequencing.busyWithPing(s, &r.bhs):
+		s.reject(c, &r.bhs, pdu.RejectTooManyImmediate)
+	default:
+		return true
+	}
+	return false
 }
 
 // execute carries out a PDU whose turn has come. A request without an opcode of its own stands for a CmdSN that was plugged.

@@ -34,9 +34,11 @@ func (l *login) wants() []text.Want {
 		text.Want{Key: text.KeyDefaultTime2Wait, Limit: strconv.Itoa(d.Time2Wait)},
 		text.Want{Key: text.KeyDefaultTime2Retain, Limit: strconv.Itoa(d.Time2Retain)},
 		text.Want{Key: text.KeyMaxOutstandingR2T, Limit: strconv.Itoa(d.MaxOutstandingR2T)},
-		text.Want{Key: text.KeyDataPDUInOrder, Limit: text.Yes}, text.Want{Key: text.KeyDataSequenceInOrder, Limit: text.Yes},
+		text.Want{Key: text.KeyDataPDUInOrder, Limit: text.FormatBool(!d.DataPDUOutOfOrder)},
+		text.Want{Key: text.KeyDataSequenceInOrder, Limit: text.FormatBool(!d.DataSequenceOutOfOrder)},
 		text.Want{Key: text.KeyErrorRecoveryLevel, Limit: strconv.Itoa(s.ErrorRecoveryLevel)},
-		text.Want{Key: text.KeyISCSIProtocolLevel, Limit: "1"}, text.Want{Key: text.KeyTaskReporting, Limit: "RFC3720"},
+		text.Want{Key: text.KeyISCSIProtocolLevel, Limit: strconv.Itoa(d.ProtocolLevel)},
+		text.Want{Key: text.KeyTaskReporting, Limit: taskReporting(d.TaskReporting, s.MaxConnections)},
 	)
 	return l.ruled(wants)
 }
@@ -76,6 +78,18 @@ func (l *login) digest(key string, p DigestPolicy) text.Want {
 		return w
 	}
 	return text.Want{Key: key, Limit: "CRC32C,None"}
+}
+
+// taskReporting is what the array takes of TaskReporting. In a session with one connection the response fence holds by itself: all
+// responses are in one order (RFC 7143, Section 4.2.2.3.3).
+func taskReporting(wanted string, connections int) string {
+	switch {
+	case wanted != "":
+		return wanted
+	case connections > 1:
+		return "RFC3720"
+	}
+	return fastAbort + ",ResponseFence,RFC3720"
 }
 
 // atMost is the want of a key whose smaller value wins. It is offered unasked where the default would exceed the limit.

@@ -17,6 +17,10 @@ func (s *session) logout(c *connection, r *request) {
 		s.reject(c, &r.bhs, pdu.RejectProtocolError)
 		return
 	}
+	if a.dev.Reject.LogoutRefused && c.logoutWait {
+		s.reject(c, &r.bhs, pdu.RejectWaitingForLogout)
+		return
+	}
 	if p.Reason > pdu.LogoutRemoveForRecovery {
 		s.reject(c, &r.bhs, pdu.RejectInvalidPDUField)
 		return

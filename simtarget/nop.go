@@ -33,6 +33,9 @@ func (s *session) nopOut(c *connection, r *request) {
 	if p.DecodeBHS(&r.bhs) != nil {
 		return
 	}
+	if s.faultyPing(c, &p) {
+		return
+	}
 	if p.ITT == pdu.ReservedTag {
 		if p.TTT == c.pings.ttt {
 			c.pings.ttt = 0
@@ -42,8 +45,8 @@ func (s *session) nopOut(c *connection, r *request) {
 	dev := &s.array.dev.NOP
 	answer := pdu.NOPIn{ITT: p.ITT, TTT: pdu.ReservedTag}
 	n := min(len(r.data), c.params.PeerMaxRecvDataSegmentLength)
-	if n > 0 && (!dev.EchoOnlyNonImmediate || !p.Immediate) {
-		answer.Data = append([]byte(nil), r.data[:n]...)
+	if n > 0 {
+		answer.Data = dev.distort(s, &p, r.data, append([]byte(nil), r.data[:n]...))
 	}
 	if dev.AnswerWithTTT {
 		answer.TTT = s.newTTT()
@@ -65,6 +68,9 @@ func (s *session) ping(c *connection, lun uint64) {
 // tell sends a NOP-In that asks for nothing and shows the numbers.
 func (s *session) tell(c *connection) {
 	s.sendUnnumbered(c, &pdu.NOPIn{ITT: pdu.ReservedTag, TTT: pdu.ReservedTag})
+	if s.array.dev.NOP.CountsInformation {
+		c.statSN++
+	}
 }
 
 // startPings begins to watch a connection that has come into full feature phase. The caller holds the session's lock.

@@ -264,6 +264,15 @@ type DataPolicy struct {
 	// Time2Wait and Time2Retain are whole seconds.
 	Time2Wait   int `yaml:"time2wait"`
 	Time2Retain int `yaml:"time2retain"`
+	// DataPDUOutOfOrder and DataSequenceOutOfOrder make the array answer DataPDUInOrder and DataSequenceInOrder with No, and where No is
+	// agreed it sends Data-In PDUs and sequences, and asks for bursts, in other than ascending order.
+	DataPDUOutOfOrder      bool `yaml:"data_pdu_out_of_order,omitempty"`
+	DataSequenceOutOfOrder bool `yaml:"data_sequence_out_of_order,omitempty"`
+	// ProtocolLevel is the highest iSCSIProtocolLevel: 0 to 2. From 2 on there are the task management functions of RFC 7144.
+	ProtocolLevel int `yaml:"protocol_level"`
+	// TaskReporting lists the values of TaskReporting that are taken, with commas: RFC3720, ResponseFence, FastAbort. Empty means all where
+	// a session has one connection, and RFC3720 where it may have several.
+	TaskReporting string `yaml:"task_reporting,omitempty"`
 	// StatusInDataIn sends GOOD status in the last Data-In instead of a SCSI Response of its own.
 	StatusInDataIn bool `yaml:"status_in_data_in"`
 	// UnitAttentionAtLogin greets every new session with POWER ON, RESET OR BUS DEVICE RESET on each logical unit.
@@ -293,7 +302,7 @@ func NewProfile() *Profile {
 		Data: DataPolicy{
 			HeaderDigest: DigestAllow, DataDigest: DigestAllow, DigestInDiscovery: true, MaxRecvDataSegmentLength: 65536,
 			MaxBurstLength: 262144, FirstBurstLength: 65536, InitialR2T: true, ImmediateData: true, MaxOutstandingR2T: 1,
-			StatusInDataIn: true,
+			StatusInDataIn: true, ProtocolLevel: 2,
 		},
 		Failover: FailoverPolicy{LogoutWithin: 10 * time.Second, AfterRestart: true},
 	}

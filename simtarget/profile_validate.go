@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/iscsispec/iscsispec/iscsi"
@@ -158,10 +159,16 @@ func (p *Profile) checkData() error {
 			return err
 		}
 	}
+	for value := range strings.SplitSeq(d.TaskReporting, ",") {
+		if err := oneOf("task_reporting", value, "", "RFC3720", "ResponseFence", fastAbort); err != nil {
+			return err
+		}
+	}
 	for _, f := range []struct {
 		name           string
 		value, low, hi int
 	}{
+		{"protocol_level", d.ProtocolLevel, 0, 2},
 		{"max_recv_data_segment_length", d.MaxRecvDataSegmentLength, 512, 1<<24 - 1},
 		{"max_burst_length", d.MaxBurstLength, 512, 1<<24 - 1},
 		{"first_burst_length", d.FirstBurstLength, 512, d.MaxBurstLength},

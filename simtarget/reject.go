@@ -11,6 +11,9 @@ func (s *session) reject(c *connection, h *pdu.BHS, reason pdu.RejectReason) {
 	}
 	c.tally.rejects++
 	s.recordReject(h, reason)
+	if s.faultyReject(c, h, &p) {
+		return
+	}
 	s.send(c, &p)
 }
 

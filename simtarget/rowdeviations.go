@@ -15,7 +15,7 @@ func RowDeviations() []RowDeviation {
 	for _, group := range [][]RowDeviation{
 		rowsLogin(), rowsNegotiation(), rowsKeys(), rowsAuth(), rowsDiscovery(),
 		rowsFfpSequencing(), rowsDataIn(), rowsDataOut(), rowsTmf(), rowsLogout(),
-		rowsAsync(), rowsNop(), rowsReject(), rowsRecovery(), rowsDigest(),
+		rowsAsync(), rowsNop(), rowsText(), rowsReject(), rowsRecovery(), rowsDigest(),
 		rowsSessionManagement(), rowsRobustness(),
 	} {
 		all = append(all, group...)
@@ -103,6 +103,7 @@ func rowsDiscovery() []RowDeviation {
 
 func rowsFfpSequencing() []RowDeviation {
 	return []RowDeviation{
+		{"ffp-sequencing.immediate.one-command-and-one-tmf", func(d *Deviations) { d.Sequencing.OneImmediate = true }},
 		{"ffp-sequencing.maxcmdsn.not-below-expcmdsn-minus-one", func(d *Deviations) { d.Sequencing.InvertedWindow = true }},
 		{"ffp-sequencing.expcmdsn.acknowledges-in-order", func(d *Deviations) { d.Sequencing.DoubleExpCmdSN = true }},
 		{"ffp-sequencing.expcmdsn.immediate-does-not-advance", func(d *Deviations) { d.Sequencing.ImmediateAdvances = true }},
@@ -137,14 +138,6 @@ func rowsDataOut() []RowDeviation {
 	}
 }
 
-func rowsTmf() []RowDeviation {
-	return []RowDeviation{
-		{"tmf.response.format", func(d *Deviations) { d.Sequencing.UncountedTaskManagement = true }},
-		{"tmf.abort-task.running-task", func(d *Deviations) { d.TaskManagement.WaitingTaskUnknown = true }},
-		{"tmf.lun-reset.aborts-and-reports", func(d *Deviations) { d.TaskManagement.ResetKeepsTasks = true }},
-	}
-}
-
 func rowsLogout() []RowDeviation {
 	return []RowDeviation{
 		{"logout.close-session.response-and-close", func(d *Deviations) { d.Logout.NoResponse = true }},
@@ -153,28 +146,6 @@ func rowsLogout() []RowDeviation {
 		{"logout.pending-commands.terminated-silently", func(d *Deviations) { d.Logout.DataAfterResponse = true }},
 		{"logout.after-response.no-more-traffic", func(d *Deviations) { d.Logout.ServeAfterLogout = true }},
 		{"logout.pending-async.logout-honoured", func(d *Deviations) { d.Logout.RefuseRequested = true }},
-	}
-}
-
-func rowsAsync() []RowDeviation {
-	return []RowDeviation{
-		{"async.format.fields", func(d *Deviations) { d.Async.UncountedStatSN = true }},
-		{"async.logout-request.parameter", func(d *Deviations) { d.Async.DropAtOnce = true }},
-		{"async.drop-connection.parameters", func(d *Deviations) { d.Async.DropNamesCIDZero = true }},
-	}
-}
-
-func rowsNop() []RowDeviation {
-	return []RowDeviation{
-		{"nop.ping.immediate-no-data", func(d *Deviations) { d.NOP.AnswerWithTTT = true }},
-		{"nop.ping.data-echo-immediate", func(d *Deviations) { d.NOP.EchoOnlyNonImmediate = true }},
-		{"nop.unsolicited.format", func(d *Deviations) { d.NOP.PingWithReservedTTT = true }},
-	}
-}
-
-func rowsReject() []RowDeviation {
-	return []RowDeviation{
-		{"reject.format.fields", func(d *Deviations) { d.Reject.NoHeader = true }},
 	}
 }
 

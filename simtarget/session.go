@@ -41,7 +41,14 @@ type session struct {
 	wrappedTTT bool
 	executed   uint64
 	after      []func() // what the reading goroutine does next, without the lock
+	managing   []*management
 	faults     sessionFaults
+
+	fastAborted int    // tasks that FastAbort has ended and that may still get data
+	delivered   uint64 // counts the tasks that were delivered
+	ordered     int    // delivered tasks of the attribute ORDERED that are not finished
+	queued      int    // tasks that wait for older ones
+	waking      bool
 
 	immediateMax int  // immediate commands that may be open
 	statusInData bool // GOOD goes with the last Data-In
@@ -196,6 +203,7 @@ func (a *Array) release(s *session, reason string) {
 		if !a.dev.Sessions.KeepReservations {
 			s.target.units.Disconnect(s.nexus)
 		}
+		s.target.aca.forget(s.nexus)
 		if a.dev.Sessions.CloneCloseResets && abrupt {
 			s.target.units.Reset(scsi.BusDeviceReset)
 			a.abortEverywhere(s.target)

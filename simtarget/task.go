@@ -18,6 +18,7 @@ const (
 	phaseData                      // waits for data from the initiator
 	phaseAnswered                  // executed; a rule holds the response
 	phaseAborted                   // ended by task management; data that was asked for is still awaited and dropped
+	phaseQueued                    // waits for older tasks, as its or their task attribute wants
 )
 
 // task is a SCSI command from its arrival to its end.
@@ -36,9 +37,16 @@ type task struct {
 	cdbBuf      [16]byte
 
 	transfer transfer
-	rule     *CommandRule // what a scenario has in mind for the command
-	buffer   *buffer      // memory of device.Buffer
-	awaits   []*reset     // task management that is answered when the task is gone
+	rule     *CommandRule  // what a scenario has in mind for the command
+	buffer   *buffer       // memory of device.Buffer
+	awaits   []*management // task management that is answered when the task is gone
+	fast     bool          // ended by FastAbort: it goes when freeAt is acknowledged, if freed is set, or when its data came
+	freed    bool
+	freeAt   uint32
+
+	attr    pdu.TaskAttribute
+	ordinal uint64 // of delivery, from 1; 0 before
+	barrier bool   // counts among the session's ordered tasks
 }
 
 // abortedMax bounds the aborted tasks of a session whose data is still awaited: they have given their places in the window back.
@@ -86,10 +94,15 @@ func (s *session) remove(k *task) {
 	t.tasks = slices.Delete(t.tasks, at, at+1)
 	s.uncount(k)
 	k.release()
+	if k.fast {
+		s.fastAborted--
+	}
+	s.leaveOrder(k)
 	k.conn = nil
 	if len(t.spare) < 64 {
 		t.spare = append(t.spare, k)
 	}
+	s.wake()
 }
 
 // uncount gives the task's place in the window back.
@@ -155,6 +168,7 @@ func (t *taskSet) dropAll(s *session) {
 	}
 	clear(t.tasks)
 	t.tasks = t.tasks[:0]
+	s.managing, s.fastAborted, s.ordered, s.queued = nil, 0, 0, 0
 }
 
 // newTask makes the task of a SCSI Command. The caller holds the session's lock.
@@ -165,7 +179,7 @@ func (s *session) newTask(h *pdu.BHS, ahs []byte) (*task, error) {
 	}
 	k := s.tasks.fresh()
 	k.itt, k.cmdSN, k.lun, k.immediate, k.read, k.write = p.ITT, p.CmdSN, p.LUN, p.Immediate, p.Read, p.Write
-	k.edtl = p.ExpectedDataTransferLength
+	k.attr, k.edtl = p.Attr, p.ExpectedDataTransferLength
 	k.cdbBuf = p.CDB
 	k.cdb = k.cdbBuf[:]
 	if len(ahs) > 0 {

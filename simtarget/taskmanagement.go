@@ -3,47 +3,146 @@ package simtarget
 import (
 	"slices"
 
+	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
 	"github.com/iscsispec/iscsispec/scsi"
 )
 
-// reset is a task management request that is answered when the data that the initiator was asked for, for the tasks it ended, has come
-// (RFC 7143, Section 4.2.3.3).
-type reset struct {
-	waits   int // tasks that still owe data
-	respond func()
+// managingMax bounds the task management requests of a session that are not answered yet.
+const managingMax = 16
+
+// management is a task management request from its arrival to its answer.
+type management struct {
+	request pdu.TaskManagementRequest
+	conn    *connection
+	// early tells that it waits for commands that are numbered before it.
+	early bool
+	// waits counts the tasks that it has ended and whose data the initiator was asked for and still owes (RFC 7143, Section 4.2.3.3).
+	waits int
+	// ended are the tasks that it has ended, as far as deviations want to know.
+	ended []endedTask
+}
+
+// endsSeveral reports whether a function acts on more than one task.
+func endsSeveral(f pdu.TaskFunction) bool {
+	switch f {
+	case pdu.FunctionAbortTaskSet, pdu.FunctionClearTaskSet, pdu.FunctionLogicalUnitReset, pdu.FunctionTargetWarmReset:
+		return true
+	}
+	return false
+}
+
+// ofUnit reports whether a function names a logical unit that has to exist.
+func ofUnit(f pdu.TaskFunction) bool {
+	switch f {
+	case pdu.FunctionAbortTaskSet, pdu.FunctionClearTaskSet, pdu.FunctionLogicalUnitReset, pdu.FunctionClearACA, pdu.FunctionQueryTaskSet,
+		pdu.FunctionQueryAsynchronousEvent:
+		return true
+	}
+	return false
 }
 
 // taskManagement carries out a Task Management Function Request (RFC 7143, Section 11.5).
 func (s *session) taskManagement(c *connection, r *request) {
-	var p pdu.TaskManagementRequest
-	if p.DecodeBHS(&r.bhs) != nil {
+	m := &management{conn: c}
+	if m.request.DecodeBHS(&r.bhs) != nil {
+		return
+	}
+	if len(s.managing) >= managingMax {
+		s.manageResponse(c, &m.request, pdu.TaskResponseRejected)
+		return
+	}
+	s.managing = append(s.managing, m)
+	// A function on several tasks waits for the commands of lower numbers. TARGET WARM RESET takes them as received instead (RFC 7143,
+	// Section 4.2.3.3).
+	p := &m.request
+	switch {
+	case p.Function == pdu.FunctionTargetWarmReset || p.Function == pdu.FunctionTargetColdReset:
+		for n := s.order.exp; p.Immediate && iscsi.SNLess(n, p.CmdSN) && s.order.plug(n, p.CmdSN); n = s.order.exp {
+		}
+	case p.Immediate && endsSeveral(p.Function) && iscsi.SNLess(s.order.exp, p.CmdSN) && iscsi.SNLessEq(p.CmdSN, s.order.top+1):
+		m.early = true
+		return
+	}
+	s.manage(m)
+}
+
+// manageWaiting carries out the requests whose commands have come. The caller holds the session's lock.
+func (s *session) manageWaiting() {
+	for _, m := range slices.Clone(s.managing) {
+		if m.early && !iscsi.SNLess(s.order.exp, m.request.CmdSN) {
+			m.early = false
+			s.manage(m)
+		}
+	}
+}
+
+// manage carries out a request.
+func (s *session) manage(m *management) {
+	p, dev := &m.request, &s.array.dev.TaskManagement
+	if _, exists := s.target.units.Unit(scsi.LUN(p.LUN)); !exists && ofUnit(p.Function) && !dev.AbsentUnitComplete {
+		s.managed(m, pdu.TaskResponseNoLUN)
 		return
 	}
 	switch p.Function {
 	case pdu.FunctionAbortTask:
-		s.manageResponse(c, &p, s.abortTask(&p))
+		s.managed(m, s.abortTask(p))
 	case pdu.FunctionAbortTaskSet, pdu.FunctionClearTaskSet, pdu.FunctionLogicalUnitReset:
-		if _, exists := s.target.units.Unit(scsi.LUN(p.LUN)); !exists {
-			s.manageResponse(c, &p, pdu.TaskResponseNoLUN)
+		s.later(func() { s.manageUnit(m) })
+	case pdu.FunctionClearACA:
+		s.clearACA(m)
+	case pdu.FunctionTargetWarmReset:
+		s.later(func() { s.manageTarget(m) })
+	case pdu.FunctionTargetColdReset:
+		s.later(func() { s.coldReset(m) })
+	case pdu.FunctionTaskReassign:
+		s.managed(m, s.reassignTask(p))
+	default:
+		if s.manageQuery(m) {
 			return
 		}
-		s.later(func() { s.manageUnit(c, &p) })
-	case pdu.FunctionTargetWarmReset:
-		s.later(func() { s.manageTarget(c, &p) })
-	case pdu.FunctionTargetColdReset:
-		s.later(func() { s.coldReset() })
-	case pdu.FunctionTaskReassign:
-		s.manageResponse(c, &p, pdu.TaskResponseReassignUnsupported)
-	default:
-		s.manageResponse(c, &p, pdu.TaskResponseUnsupported)
+		if dev.ZeroAborts && p.Function == 0 {
+			s.managed(m, s.abortTask(p))
+			return
+		}
+		s.managed(m, pdu.TaskResponseUnsupported)
 	}
+}
+
+// reassignTask answers TASK REASSIGN, which needs recovery level 2 (RFC 7143, Section 7.2.2).
+func (s *session) reassignTask(*pdu.TaskManagementRequest) pdu.TaskResponse {
+	if s.array.dev.TaskManagement.ReassignComplete {
+		return pdu.TaskResponseComplete
+	}
+	return pdu.TaskResponseReassignUnsupported
+}
+
+// managed answers a request and forgets it. The caller holds the session's lock.
+func (s *session) managed(m *management, code pdu.TaskResponse) {
+	s.managedWith(m, &pdu.TaskManagementResponse{Response: code})
+}
+
+func (s *session) managedWith(m *management, answer *pdu.TaskManagementResponse) {
+	at := slices.Index(s.managing, m)
+	if at < 0 || !m.conn.attached {
+		return
+	}
+	s.managing = slices.Delete(s.managing, at, at+1)
+	if s.array.dev.TaskManagement.MixUpTags && m.request.ITT == m.request.ReferencedTaskTag {
+		return
+	}
+	answer.ITT = m.request.ITT
+	s.manageAnswer(m.conn, &m.request, answer)
+	s.afterManagement(m)
 }
 
 // manageResponse answers a task management request.
 func (s *session) manageResponse(c *connection, p *pdu.TaskManagementRequest, code pdu.TaskResponse) {
-	answer := &pdu.TaskManagementResponse{Response: code, ITT: p.ITT}
-	s.recordManagement(p, code)
+	s.manageAnswer(c, p, &pdu.TaskManagementResponse{Response: code, ITT: p.ITT})
+}
+
+func (s *session) manageAnswer(c *connection, p *pdu.TaskManagementRequest, answer *pdu.TaskManagementResponse) {
+	s.recordManagement(p, answer.Response)
 	if s.array.dev.Sequencing.UncountedTaskManagement {
 		s.sendUnnumbered(c, answer)
 		return
@@ -51,29 +150,54 @@ func (s *session) manageResponse(c *connection, p *pdu.TaskManagementRequest, co
 	s.send(c, answer)
 }
 
-// managed answers a task management request that has ended all that it had to, unless its connection has gone meanwhile.
-func (s *session) managed(c *connection, p *pdu.TaskManagementRequest) {
-	if c.attached {
-		s.manageResponse(c, p, pdu.TaskResponseComplete)
-	}
-}
-
 // abortTask ends one task. A tag that names none stands for a command that is still on its way, if its CmdSN may still come (RFC 7143,
-// Section 11.6.1).
+// Section 11.6.1). Task management requests cannot be aborted (RFC 7143, Section 11.5.1).
 func (s *session) abortTask(p *pdu.TaskManagementRequest) pdu.TaskResponse {
+	dev := &s.array.dev.TaskManagement
+	if m := s.managementOf(p.ReferencedTaskTag); m != nil && m.request.ITT != p.ITT {
+		if dev.AbortsManagement {
+			s.managing = slices.DeleteFunc(s.managing, func(other *management) bool { return other == m })
+			return pdu.TaskResponseComplete
+		}
+		return pdu.TaskResponseRejected
+	}
 	k := s.tasks.find(p.ReferencedTaskTag)
 	if k == nil || k.phase == phaseAborted {
-		if s.order.plug(p.RefCmdSN, p.CmdSN) {
+		switch {
+		case dev.PlugsNothing && iscsi.SNLessEq(s.order.exp, p.RefCmdSN) && iscsi.SNLess(p.RefCmdSN, p.CmdSN):
+			return pdu.TaskResponseComplete
+		case s.order.plug(p.RefCmdSN, p.CmdSN):
 			s.later(s.plugged)
+			return pdu.TaskResponseComplete
+		case dev.AbortAlwaysComplete:
 			return pdu.TaskResponseComplete
 		}
 		return pdu.TaskResponseNoTask
 	}
-	if k.lun != p.LUN || k.phase == phaseData && s.array.dev.TaskManagement.WaitingTaskUnknown {
+	if k.lun != p.LUN && dev.WrongUnitComplete {
+		return pdu.TaskResponseComplete
+	}
+	if k.lun != p.LUN || k.phase == phaseData && dev.WaitingTaskUnknown {
 		return pdu.TaskResponseNoTask
 	}
+	s.noteEnded(s.managementOf(p.ITT), k)
 	s.abort(k)
 	return pdu.TaskResponseComplete
+}
+
+// forgetManagement drops the requests of a connection that is gone.
+func (s *session) forgetManagement(c *connection) {
+	s.managing = slices.DeleteFunc(s.managing, func(m *management) bool { return m.conn == c })
+}
+
+// managementOf finds the request with a tag that is not answered yet, or nil.
+func (s *session) managementOf(itt uint32) *management {
+	for _, m := range s.managing {
+		if m.request.ITT == itt {
+			return m
+		}
+	}
+	return nil
 }
 
 // plugged executes the commands that waited behind a CmdSN which will not come.
@@ -83,11 +207,12 @@ func (s *session) plugged() {
 	for !s.closed {
 		next := s.order.next()
 		if next == nil {
-			return
+			break
 		}
 		s.execute(next.conn, next)
 		next.release()
 	}
+	s.manageWaiting()
 }
 
 // abort ends a task without a status. It stays in the set only while data for it is still to come. It reports whether an R2T is
@@ -109,7 +234,9 @@ func (s *session) abort(k *task) bool {
 	}
 	s.uncount(k)
 	k.release()
+	s.leaveOrder(k)
 	k.phase, k.transfer.fault = phaseAborted, scsi.CommandsCleared
+	s.wake()
 	return owes
 }
 
@@ -117,109 +244,44 @@ func (s *session) abort(k *task) bool {
 func (s *session) dropAborted(k *task) {
 	awaits := k.awaits
 	s.remove(k)
-	for _, r := range awaits {
-		if r.waits--; r.waits == 0 && r.respond != nil {
-			r.respond()
+	for _, m := range awaits {
+		if m.waits--; m.waits == 0 {
+			s.managed(m, pdu.TaskResponseComplete)
 		}
 	}
 }
 
-// abortAll ends the tasks that a predicate takes, and has the answer given when no data for them is owed any more.
-func (s *session) abortAll(takes func(*task) bool, respond func()) {
-	r := &reset{respond: respond}
+// abortAll ends the tasks that a predicate takes and returns how many. A request that is given is answered when no data for them is owed
+// any more. Where FastAbort was agreed it is answered at once, and what is owed may still come until the answer is acknowledged (RFC 7143,
+// Sections 4.2.3.3 and 4.2.3.4).
+func (s *session) abortAll(takes func(*task) bool, m *management) (ended int) {
+	waking := s.waking
+	s.waking = true // what waits behind a task that ends may be next to end
 	for _, k := range slices.Clone(s.tasks.tasks) {
-		if k.phase != phaseAborted && takes(k) && s.abort(k) {
-			k.awaits = append(k.awaits, r)
-			r.waits++
-		}
-	}
-	if r.waits == 0 && respond != nil {
-		respond()
-	}
-}
-
-// manageUnit carries out the functions that act on a logical unit's task set (RFC 7143, Section 11.5.1).
-func (s *session) manageUnit(c *connection, p *pdu.TaskManagementRequest) {
-	a := s.array
-	if p.Function != pdu.FunctionAbortTaskSet || a.dev.Sessions.NexusByName {
-		a.abortOthers(s, p)
-	}
-	if p.Function == pdu.FunctionLogicalUnitReset {
-		if unit, exists := s.target.units.Unit(scsi.LUN(p.LUN)); exists {
-			unit.Reset(scsi.BusDeviceReset, s.nexus)
-		}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !c.attached {
-		return
-	}
-	takes := func(k *task) bool { return k.lun == p.LUN && k.before(p.CmdSN) }
-	if a.dev.TaskManagement.ResetKeepsTasks && p.Function == pdu.FunctionLogicalUnitReset {
-		takes = func(*task) bool { return false }
-	}
-	s.abortAll(takes, func() { s.managed(c, p) })
-}
-
-// abortOthers ends the tasks of other sessions on a logical unit: CLEAR TASK SET and LOGICAL UNIT RESET act on all of them.
-func (a *Array) abortOthers(s *session, p *pdu.TaskManagementRequest) {
-	for _, other := range a.selected(Which{Target: s.target.Name, Kind: "Normal"}) {
-		if other == s || p.Function == pdu.FunctionAbortTaskSet && other.initiator != s.initiator {
+		if k.phase == phaseAborted || !takes(k) {
 			continue
 		}
-		other.mu.Lock()
-		if !other.closed {
-			ended := other.tasks.count()
-			other.abortAll(func(k *task) bool { return k.lun == p.LUN }, nil)
-			if other.tasks.count() < ended && p.Function == pdu.FunctionClearTaskSet {
-				if unit, exists := s.target.units.Unit(scsi.LUN(p.LUN)); exists {
-					unit.Connect(other.nexus, scsi.CommandsCleared)
-				}
-			}
+		ended++
+		s.noteEnded(m, k)
+		owes := s.abort(k)
+		switch {
+		case !owes:
+		case s.fastAborts():
+			k.fast = true
+			s.fastAborted++
+		case m != nil && !s.array.dev.TaskManagement.AnswersAtOnce:
+			k.awaits = append(k.awaits, m)
+			m.waits++
 		}
-		other.mu.Unlock()
 	}
-}
-
-// abortEverywhere ends all tasks of a target, of all sessions.
-func (a *Array) abortEverywhere(t *target) {
-	for _, s := range a.selected(Which{Target: t.Name, Kind: "Normal"}) {
-		s.mu.Lock()
-		if !s.closed {
-			s.abortAll(func(*task) bool { return true }, nil)
-		}
-		s.mu.Unlock()
+	s.waking = waking
+	s.wake()
+	if m != nil && m.waits == 0 {
+		s.managed(m, pdu.TaskResponseComplete)
+		s.freeWhenAcknowledged(m.conn)
+		s.tellOtherConnections(m)
 	}
-}
-
-// manageTarget is TARGET WARM RESET: a reset of every logical unit.
-func (s *session) manageTarget(c *connection, p *pdu.TaskManagementRequest) {
-	a := s.array
-	for _, other := range a.selected(Which{Target: s.target.Name, Kind: "Normal"}) {
-		if other == s {
-			continue
-		}
-		other.mu.Lock()
-		if !other.closed {
-			other.abortAll(func(*task) bool { return true }, nil)
-		}
-		other.mu.Unlock()
-	}
-	s.target.units.Reset(scsi.BusDeviceReset, s.nexus)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !c.attached {
-		return
-	}
-	s.abortAll(func(k *task) bool { return k.before(p.CmdSN) }, func() { s.managed(c, p) })
-}
-
-// coldReset is TARGET COLD RESET: all sessions of the target end (RFC 7143, Section 11.5.1).
-func (s *session) coldReset() {
-	s.target.units.Reset(scsi.PowerOnOrReset)
-	for _, other := range s.array.selected(Which{Target: s.target.Name}) {
-		s.array.closeSession(other, EndFIN, reasonColdReset)
-	}
+	return ended
 }
 
 const reasonColdReset = "TARGET COLD RESET"

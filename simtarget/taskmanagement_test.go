@@ -151,6 +151,9 @@ func TestColdReset(t *testing.T) {
 	inBubble(t, "plain", nil, nil, func(b *bench) {
 		p := b.dial("A").login()
 		p.send(p.manage(pdu.FunctionTargetColdReset, 0, 0, 0))
+		if r := p.read(); r.Opcode() != pdu.OpTaskManagementResponse {
+			t.Errorf("answered with %v", r)
+		}
 		if !p.closed() || len(b.array.Sessions()) != 0 {
 			t.Error("the session goes on")
 		}

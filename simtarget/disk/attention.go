@@ -60,3 +60,14 @@ func (a *attentions) take(n Nexus) (scsi.ASC, bool) {
 	a.pending[n] = list[:copy(list, list[1:])]
 	return code, true
 }
+
+// Waiting tells which unit attention the nexus meets first, and how many wait for it. It takes none away.
+func (d *Disk) Waiting(n Nexus) (first scsi.ASC, count int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	list := d.attentions.pending[n]
+	if len(list) > 0 {
+		first = list[0]
+	}
+	return first, len(list)
+}

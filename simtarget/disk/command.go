@@ -19,9 +19,6 @@ func (d *Disk) Begin(t *Task) bool {
 	if err != nil || usageOf(command.Opcode, uint16(command.ServiceAction)) == nil {
 		return t.refuse(err)
 	}
-	if command.Control&4 != 0 { // NACA, and INQUIRY says that NormACA is not supported
-		return t.invalidField(command.Opcode.CDBLength() - 1)
-	}
 	direction, length := command.Transfer(uint32(d.blockSize))
 	t.Direction, t.Length = direction, int(length)
 	if d.conflicts(t) {

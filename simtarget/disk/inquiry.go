@@ -53,7 +53,7 @@ func (d *Disk) standardInquiry(protocolLevel byte) scsi.InquiryData {
 		command = scsi.DescriptorSSC4
 	}
 	return scsi.InquiryData{
-		DeviceType: d.deviceType(), Version: 6, HierarchicalLUNs: true, ResponseDataFormat: 2, CommandQueuing: true, MultiPort: true,
+		DeviceType: d.deviceType(), Version: 6, NormalACA: true, HierarchicalLUNs: true, ResponseDataFormat: 2, CommandQueuing: true, MultiPort: true,
 		Vendor: d.identity.Vendor, Product: d.identity.Product, Revision: d.identity.Revision,
 		VersionDescriptors: []uint16{scsi.DescriptorSAM5, scsi.DescriptorISCSI + uint16(protocolLevel&0x1f), scsi.DescriptorSPC4, command},
 	}

@@ -1,0 +1,38 @@
+package simtarget
+
+func rowsTmf() []RowDeviation {
+	return []RowDeviation{
+		{"tmf.response.format", func(d *Deviations) { d.Sequencing.UncountedTaskManagement = true }},
+		{"tmf.immediate.with-other-immediate-command", func(d *Deviations) { d.TaskManagement.StatusAfterAbort = true }},
+		{"tmf.abort-task.running-task", func(d *Deviations) { d.TaskManagement.WaitingTaskUnknown = true }},
+		{"tmf.abort-task.read-in-progress", func(d *Deviations) { d.TaskManagement.DataInAfterAbort = true }},
+		{"tmf.abort-task.nonexistent-outside-window", func(d *Deviations) { d.TaskManagement.AbortAlwaysComplete = true }},
+		{"tmf.abort-task.not-yet-received-inside-window", func(d *Deviations) { d.TaskManagement.PlugsNothing = true }},
+		{"tmf.abort-task.wrong-lun", func(d *Deviations) { d.TaskManagement.WrongUnitComplete = true }},
+		{"tmf.abort-task.of-task-management-request", func(d *Deviations) { d.TaskManagement.AbortsManagement = true }},
+		{"tmf.abort-task.completed-task", func(d *Deviations) { d.TaskManagement.AbortAlwaysComplete = true }},
+		{"tmf.abort-task-set.response-after-tasks", func(d *Deviations) { d.TaskManagement.DataInAfterAbort = true }},
+		{"tmf.abort-task-set.later-commands-unaffected", func(d *Deviations) { d.TaskManagement.AbortsLater = true }},
+		{"tmf.abort-task-set.other-lun-unaffected", func(d *Deviations) { d.TaskManagement.AbortsEveryUnit = true }},
+		{"tmf.lun-reset.aborts-and-reports", func(d *Deviations) { d.TaskManagement.ResetKeepsTasks = true }},
+		{"tmf.lun-reset.other-session-told", func(d *Deviations) { d.TaskManagement.TellsAskerOnly = true }},
+		{"tmf.lun.nonexistent", func(d *Deviations) { d.TaskManagement.AbsentUnitComplete = true }},
+		{"tmf.clear-task-set.all-sessions", func(d *Deviations) { d.TaskManagement.ClearsNothing = true }},
+		{"tmf.clear-aca.supported-or-declined", func(d *Deviations) { d.TaskManagement.DropOnClearACA = true }},
+		{"tmf.aca.supported", func(d *Deviations) { d.TaskManagement.IgnoresNACA = true }},
+		{"tmf.target-warm-reset.cancels-or-declined", func(d *Deviations) { d.TaskManagement.WarmResetKeepsTasks = true }},
+		{"tmf.target-cold-reset.closes-or-declined", func(d *Deviations) { d.TaskManagement.ColdResetKeepsSessions = true }},
+		{"tmf.unknown-function.declined", func(d *Deviations) { d.TaskManagement.ZeroAborts = true }},
+		{"tmf.task-reassign.level-below-two", func(d *Deviations) { d.TaskManagement.ReassignComplete = true }},
+		{"tmf.query.rfc7144-functions", func(d *Deviations) { d.TaskManagement.QueryAborts = true }},
+		{"tmf.query.task-set-and-async-event", func(d *Deviations) { d.TaskManagement.TaskSetLooksEmpty = true }},
+		{"tmf.i-t-nexus-reset.drops-session", func(d *Deviations) { d.TaskManagement.NexusResetKeepsSession = true }},
+		{"tmf.order.non-immediate-waits-for-cmdsn", func(d *Deviations) { d.TaskManagement.AllImmediate = true }},
+		{"tmf.multi-task.no-r2t-after-response", func(d *Deviations) { d.TaskManagement.R2TAfterAbort = true }},
+		{"tmf.multi-task.waits-for-outstanding-r2t", func(d *Deviations) { d.TaskManagement.AnswersAtOnce = true }},
+		{"tmf.fastabort.negotiated-semantics", func(d *Deviations) { d.TaskManagement.FastAbortWaits = true }},
+		{"tmf.fastabort.tags-valid-until-acknowledged", func(d *Deviations) { d.TaskManagement.FreesTagsEarly = true }},
+		{"tmf.fastabort.told-by-standard-session", func(d *Deviations) { d.TaskManagement.TellsAmongFastAbort = true }},
+		{"tmf.itt.same-as-referenced-task", func(d *Deviations) { d.TaskManagement.MixUpTags = true }},
+	}
+}

@@ -1,0 +1,126 @@
+package simtarget
+
+import (
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
+	"github.com/iscsispec/iscsispec/scsi"
+)
+
+// This file is the reach of task management beyond the session that asks for it (RFC 7143, Section 4.2.3).
+
+// manageUnit carries out the functions that act on a logical unit's task set (RFC 7143, Section 11.5.1). All sessions of a target share it.
+func (s *session) manageUnit(m *management) {
+	a, p := s.array, &m.request
+	dev := &a.dev.TaskManagement
+	idle := dev.ClearsNothing && p.Function == pdu.FunctionClearTaskSet
+	if (p.Function != pdu.FunctionAbortTaskSet || a.dev.Sessions.NexusByName) && !idle {
+		a.abortOthers(s, p)
+	}
+	if p.Function == pdu.FunctionLogicalUnitReset {
+		s.target.aca.clear(p.LUN)
+		if unit, exists := s.target.units.Unit(scsi.LUN(p.LUN)); exists && !dev.TellsAskerOnly {
+			unit.Reset(scsi.BusDeviceReset, s.nexus)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !m.conn.attached {
+		return
+	}
+	takes := func(k *task) bool { return (k.lun == p.LUN || dev.AbortsEveryUnit) && k.before(p.CmdSN) }
+	if idle || dev.ResetKeepsTasks && p.Function == pdu.FunctionLogicalUnitReset {
+		takes = func(*task) bool { return false }
+	}
+	if dev.AbortsLater {
+		s.faults.doomed, s.faults.dooms = p.CmdSN, true
+	}
+	s.abortAll(takes, m)
+}
+
+// abortOthers ends the tasks of other sessions on a logical unit: CLEAR TASK SET and LOGICAL UNIT RESET act on all of them.
+func (a *Array) abortOthers(s *session, p *pdu.TaskManagementRequest) {
+	asker := s.fastAborts()
+	for _, other := range a.selected(Which{Target: s.target.Name, Kind: "Normal"}) {
+		if other == s || p.Function == pdu.FunctionAbortTaskSet && other.initiator != s.initiator {
+			continue
+		}
+		other.mu.Lock()
+		if !other.closed {
+			ended := other.abortAll(func(k *task) bool { return k.lun == p.LUN }, nil)
+			if ended > 0 && p.Function == pdu.FunctionClearTaskSet {
+				if unit, exists := s.target.units.Unit(scsi.LUN(p.LUN)); exists {
+					unit.Connect(other.nexus, scsi.CommandsCleared)
+				}
+			}
+			if ended > 0 || a.dev.TaskManagement.TellsEverySession {
+				other.tellTerminated(p.LUN, asker)
+			}
+		}
+		other.mu.Unlock()
+	}
+}
+
+// abortEverywhere ends all tasks of a target, of all sessions.
+func (a *Array) abortEverywhere(t *target) {
+	for _, s := range a.selected(Which{Target: t.Name, Kind: "Normal"}) {
+		s.mu.Lock()
+		if !s.closed {
+			s.abortAll(func(*task) bool { return true }, nil)
+		}
+		s.mu.Unlock()
+	}
+}
+
+// manageTarget is TARGET WARM RESET: a reset of every logical unit.
+func (s *session) manageTarget(m *management) {
+	a, p := s.array, &m.request
+	asker := s.fastAborts()
+	for _, other := range a.selected(Which{Target: s.target.Name, Kind: "Normal"}) {
+		if other == s {
+			continue
+		}
+		other.mu.Lock()
+		if !other.closed {
+			var units []uint64
+			other.abortAll(func(k *task) bool {
+				units = appendNew(units, k.lun)
+				return true
+			}, nil)
+			for _, lun := range units {
+				other.tellTerminated(lun, asker)
+			}
+		}
+		other.mu.Unlock()
+	}
+	s.target.aca.clearAll()
+	s.target.units.Reset(scsi.BusDeviceReset, s.nexus)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !m.conn.attached {
+		return
+	}
+	s.abortAll(func(k *task) bool { return k.before(p.CmdSN) && !a.dev.TaskManagement.WarmResetKeepsTasks }, m)
+}
+
+func appendNew(list []uint64, v uint64) []uint64 {
+	for _, have := range list {
+		if have == v {
+			return list
+		}
+	}
+	return append(list, v)
+}
+
+// coldReset is TARGET COLD RESET: it is answered, and all sessions of the target end (RFC 7143, Section 11.5.1).
+func (s *session) coldReset(m *management) {
+	s.mu.Lock()
+	s.managed(m, pdu.TaskResponseComplete)
+	s.mu.Unlock()
+	if s.array.dev.TaskManagement.ColdResetKeepsSessions {
+		return
+	}
+	s.target.aca.clearAll()
+	s.target.units.Reset(scsi.PowerOnOrReset)
+	for _, other := range s.array.selected(Which{Target: s.target.Name}) {
+		s.array.closeSession(other, EndFIN, reasonColdReset)
+	}
+}
