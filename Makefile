@@ -3,9 +3,10 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-GO       ?= go
-FUZZTIME ?= 10s
-BIN      := $(CURDIR)/.bin
+GO        ?= go
+FUZZTIME  ?= 10s
+SIEGETIME ?= 5m
+BIN       := $(CURDIR)/.bin
 export PATH := $(BIN):$(PATH)
 
 # Versions of the linters; `make lint` builds them into .bin where they are not there yet.
@@ -15,7 +16,7 @@ STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # The real peers that some tests talk to, as tool:package of Debian. Kept in step with .ci/run.
 PEERS := tgtd:tgt iscsi-ls:libiscsi-bin qemu-img:qemu-utils tshark:tshark
 
-.PHONY: menu build check test race peers bench mutants exhaustive fuzz lint clean
+.PHONY: menu build check test race peers bench mutants exhaustive fuzz siege lint clean
 
 menu:
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -59,12 +60,18 @@ mutants: ## prove every check: it passes the sound peer and fails the peer with 
 exhaustive: ## cut the link at every single position of three workloads
 	ISCSISPEC_EXHAUSTIVE=1 $(GO) test -run Exhaustive -v -timeout 60m ./scenarios/...
 
-fuzz: ## fuzz every codec for FUZZTIME each (10s)
+fuzz: ## fuzz every codec and every peer for FUZZTIME each (10s)
 	@for package in $$($(GO) list ./...); do \
 	  for target in $$($(GO) test -list '^Fuzz' "$$package" | grep '^Fuzz' || true); do \
 	    echo "== $$package $$target"; \
-	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package"; \
+	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$package"; \
 	  done; done
+
+siege: ## fuzz the connections of a simulated array for SIEGETIME each (5m), under the race detector
+	@for target in FuzzConnection FuzzSiege; do \
+	  echo "== $$target"; \
+	  $(GO) test -race -run '^$$' -fuzz "^$$target\$$" -fuzztime $(SIEGETIME) -fuzzminimizetime 10x ./simtarget; \
+	done
 
 lint: ## gofmt, go vet, staticcheck, golangci-lint with the import map
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [[ -z "$$unformatted" ]] || { echo "not gofmt'ed:"; echo "$$unformatted"; exit 1; }

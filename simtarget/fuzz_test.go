@@ -1,36 +1,11 @@
 package simtarget
 
 import (
-	"io"
-	"net"
 	"testing"
-	"time"
 
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
 	"github.com/iscsispec/iscsispec/scsi"
 )
-
-// pipeListener hands out one end of a pipe.
-type pipeListener struct {
-	conns chan net.Conn
-	done  chan struct{}
-}
-
-func (l *pipeListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *pipeListener) Close() error {
-	close(l.done)
-	return nil
-}
-
-func (*pipeListener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 3260} }
 
 // script is what a sound initiator sends: a login, and the given PDUs.
 func script(login bool, pdus ...pdu.PDU) []byte {
@@ -39,73 +14,133 @@ func script(login bool, pdus ...pdu.PDU) []byte {
 	if login {
 		b = pdu.Encode(b, p.request(pdu.StageOperational, pdu.StageFullFeature, true, p.names()), pdu.Digests{})
 	}
-	for _, q := range pdus {
-		b = pdu.Encode(b, q, pdu.Digests{})
+	return append(b, encoded(pdu.Digests{}, pdus...)...)
+}
+
+// encoded is PDUs as bytes.
+func encoded(d pdu.Digests, pdus ...pdu.PDU) []byte {
+	var b []byte
+	for _, p := range pdus {
+		b = pdu.Encode(b, p, d)
 	}
 	return b
 }
 
-// FuzzConnection sends arbitrary bytes at a connection, before and in full feature phase. The array must end in good order: no panic, no
-// goroutine or session left, and a sound login right afterwards.
+// How FuzzConnection begins: with nothing, or behind a login of a kind that raider.logIn knows.
+const (
+	behindNothing   = 0xff
+	behindPlain     = 0
+	behindDigests   = 1
+	behindCHAP      = 2
+	behindDiscovery = 3
+	behindRecovery  = 4
+)
+
+// FuzzConnection sends arbitrary bytes at a connection, before the login or behind a sound one, whole or in pieces. The array must end in good
+// order: see siege.
 func FuzzConnection(f *testing.F) {
-	write := &pdu.SCSICommand{Final: true, Write: true, ITT: 2, ExpectedDataTransferLength: 4096, CmdSN: 100, CDB: [16]byte(append(scsi.Write10(0, 8), make([]byte, 6)...))}
-	read := &pdu.SCSICommand{Final: true, Read: true, ITT: 3, ExpectedDataTransferLength: 4096, CmdSN: 101, CDB: [16]byte(append(scsi.Read10(0, 8), make([]byte, 6)...))}
-	f.Add(false, []byte("GET / HTTP/1.0\r\n\r\n"))
-	f.Add(false, script(true))
-	f.Add(true, script(false, write, &pdu.DataOut{Final: true, ITT: 2, TTT: 1, Data: make([]byte, 4096)}, read))
-	f.Add(true, script(false, write, &pdu.TaskManagementRequest{Immediate: true, Function: pdu.FunctionAbortTaskSet, ITT: 9, CmdSN: 101}, read))
-	f.Add(true, script(false, &pdu.TextRequest{Immediate: true, Final: true, ITT: 4, TTT: pdu.ReservedTag, Data: []byte("SendTargets=\x00")}))
-	f.Add(true, script(false, &pdu.NOPOut{Immediate: true, ITT: 5, TTT: pdu.ReservedTag, Data: []byte("ping")}, &pdu.SNACKRequest{ITT: 6},
-		&pdu.LogoutRequest{Immediate: true, ITT: 7}))
-	f.Fuzz(func(t *testing.T, login bool, data []byte) {
-		p, err := Builtin("plain")
-		if err != nil {
-			t.Fatal(err)
-		}
-		p.Targets[0].LUNs[0].Size = 1 << 20
-		a, err := New(p, Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		l := &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}
-		if err := a.Start(func(string) (net.Listener, error) { return l, nil }); err != nil {
-			t.Fatal(err)
-		}
-		defer a.Close()
-		feed(t, l, append(script(login), data...), false)
-		answer := feed(t, l, script(true), true)
-		if answer == nil || pdu.Opcode(answer[0]) != pdu.OpLoginResponse || answer[36] != 0 {
-			t.Fatalf("a sound login afterwards is answered with % x", answer)
-		}
+	cdb := func(b []byte) [16]byte { return [16]byte(append(b, make([]byte, 16-len(b))...)) }
+	write := &pdu.SCSICommand{Final: true, Write: true, ITT: 2, ExpectedDataTransferLength: 4096, CmdSN: 100, CDB: cdb(scsi.Write10(0, 8))}
+	read := &pdu.SCSICommand{Final: true, Read: true, ITT: 3, ExpectedDataTransferLength: 4096, CmdSN: 101, CDB: cdb(scsi.Read10(0, 8))}
+	data := &pdu.DataOut{Final: true, ITT: 2, TTT: 1, Data: make([]byte, 4096)}
+	abort := &pdu.TaskManagementRequest{Immediate: true, Function: pdu.FunctionAbortTaskSet, ITT: 9, CmdSN: 101}
+	list := &pdu.TextRequest{Immediate: true, Final: true, ITT: 4, TTT: pdu.ReservedTag, Data: []byte("SendTargets=All\x00")}
+	ping := &pdu.NOPOut{Immediate: true, ITT: 5, TTT: pdu.ReservedTag, Data: []byte("ping")}
+	logout := &pdu.LogoutRequest{Immediate: true, ITT: 7}
+	var none pdu.Digests
+	f.Add(byte(behindNothing), byte(0), []byte("GET / HTTP/1.0\r\n\r\n"))
+	f.Add(byte(behindNothing), byte(1), encoded(none, &pdu.LoginRequest{Continue: true, CSG: pdu.StageOperational, Data: make([]byte, 8192)}))
+	for _, kind := range []byte{behindPlain, behindCHAP, behindRecovery} {
+		f.Add(kind, byte(0), encoded(none, write, data, read, ping, logout))
+		f.Add(kind, byte(3), encoded(none, write, abort, data, read, &pdu.SNACKRequest{ITT: 6}))
+	}
+	both := pdu.Digests{Header: true, Data: true}
+	f.Add(byte(behindDigests), byte(0), encoded(both, write, data, read, ping, logout))
+	f.Add(byte(behindDigests), byte(2), append(encoded(both, write), encoded(none, data)...))
+	f.Add(byte(behindDiscovery), byte(0), encoded(none, list, ping, logout))
+	f.Add(byte(behindPlain), byte(0), encoded(none, list, logout))
+	f.Fuzz(func(t *testing.T, kind, piece byte, b []byte) {
+		besiege(t, func(z *siege) {
+			portal := "A"
+			if kind == behindCHAP {
+				portal = "C"
+			}
+			r := z.raid(portal)
+			r.cmdSN, r.again = 100, true
+			if kind != behindNothing {
+				r.logIn(kind % 7)
+				if !r.full {
+					z.Fatal("a sound login is refused")
+				}
+			}
+			r.segment = int(piece)
+			r.write(b[:min(len(b), 64<<10)])
+			z.bounded()
+			z.kept()
+			r.drain()
+			z.bounded()
+		})
 	})
 }
 
-// feed sends bytes over a connection of their own. It returns the first answer where one is wanted, and otherwise ends the stream behind the
-// bytes.
-func feed(t *testing.T, l *pipeListener, data []byte, wanted bool) []byte {
-	t.Helper()
-	ours, theirs := net.Pipe()
-	l.conns <- theirs
-	answer := make(chan []byte, 1)
-	go func() {
-		defer close(answer)
-		first := make([]byte, pdu.BHSLength)
-		if _, err := io.ReadFull(ours, first); err != nil {
-			return
-		}
-		answer <- first
-		_, _ = io.Copy(io.Discard, ours)
-	}()
-	_, _ = ours.Write(data) // the array may close in the middle of it
-	var first []byte
-	if wanted {
-		select {
-		case first = <-answer:
-		case <-time.After(30 * time.Second):
+// steps makes a program of steps and programs.
+func steps(parts ...[]byte) []byte {
+	var b []byte
+	for _, p := range parts {
+		b = append(b, p...)
+	}
+	return b
+}
+
+func do(op byte, arguments ...byte) []byte {
+	b := [4]byte{op}
+	copy(b[1:], arguments)
+	return b[:]
+}
+
+// siegeSeeds are programs in which every step has its turn.
+func siegeSeeds() [][]byte {
+	moves := steps(
+		do(doWrite, 8, 0, 0x20), do(doWrite, 64, 2, 0x20), do(doAnswerR2T), do(doAnswerR2T, 0, 1), do(doAnswerR2T, 0, 2), do(doAnswerR2T), do(doAnswerR2T),
+		do(doRead, 64, 0), do(doCommand, 0), do(doCommand, 5, 0, 3), do(doPing, 4, 1), do(doPing, 1), do(doText, 0), do(doText, 3, 2), do(doText, 0, 4),
+		do(doWrite, 20, 0, 0x30), do(doStrayData, 1, 0, 0x11))
+	manages := steps(do(doWrite, 64, 0, 0x20), do(doManage, 0x80, 1), do(doAnswerR2T), do(doWrite, 64, 0, 0), do(doManage, 0, 2), do(doAnswerR2T),
+		do(doWrite, 64, 1, 0), do(doManage, 1, 5), do(doAnswerR2T, 0, 4), do(doLongCommand, 30, 16, 7), do(doSNACK, 1, 0x81, 1), do(doManage, 0, 6))
+	var seeds [][]byte
+	add := func(parts ...[]byte) { seeds = append(seeds, steps(parts...)) }
+	for kind := range byte(8) {
+		add(do(doConnect, kind|kind<<5&0xc0), moves, do(doLogout))
+		add(do(doConnect, kind), manages, do(doLogout, 1))
+	}
+	add(do(doConnect, 0x82), moves, do(doCut, 1))
+	add(do(doConnect, 4), do(doWrite, 200), do(doAnswerR2T, 0, 2), do(doConnect, 12, 2), moves, do(doConnect, 12, 0x42), manages, do(doCut, 1), do(doSleep, 2),
+		do(doConnect, 12, 2), moves)
+	add(do(doConnect, 0x20), moves, manages)
+	add(do(doConnect, 0x24), moves, do(doConnect, 0x2c, 2), do(doManage, 0, 8, 3), do(doLogout, 2))
+	for op := byte(doFlip); op <= doTruncate; op++ {
+		for at := range byte(4) {
+			add(do(doConnect, at), do(op, at*11, 0x81+at, 3), do(doWrite, 8, 0, 0x20), do(op, at*5, 0xff, 1), do(doRead, 8), do(doPing, 8, 1), do(doText))
 		}
 	}
-	ours.Close()
-	for range answer {
+	for how := range byte(5) {
+		add(do(doConnect), do(doWrite, 128), do(doRead, 255, 0, 1), do(doCut, how), do(doRead, 255, 0, 1), do(doSleep, 1), do(doConnect, 0, 2), moves)
 	}
-	return first
+	for segment := range byte(6) {
+		add(do(doConnect, 7), do(doSegment, segment), moves, do(doConnect, 1), do(doSegment, segment), moves)
+	}
+	for event := range byte(5) {
+		add(do(doConnect), do(doWrite, 128), do(doAsync, 1, event), do(doSleep, 3), moves)
+	}
+	add(do(doConnect), do(doCut, 3), do(doRead, 255, 0, 1), do(doRead, 255, 0, 1), do(doRead, 255, 0, 1), do(doPing, 255, 1), do(doSleep, 4), do(doCut, 4), moves)
+	add(do(doConnect, 7), do(doBytes, 64), []byte("GET / HTTP/1.0\r\n\r\n"))
+	return seeds
+}
+
+// FuzzSiege carries out programs: valid sessions of all kinds, on several connections at a time, with changes to fields, lengths, order,
+// segments and digests, with cuts and silence. The array must end in good order, with no limit passed at any time: see siege.
+func FuzzSiege(f *testing.F) {
+	for _, seed := range siegeSeeds() {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) { besiege(t, func(z *siege) { z.run(b) }) })
 }
