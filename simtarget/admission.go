@@ -127,6 +127,9 @@ func (l *login) newSession() *session {
 		params: c.params, entering: 1, order: newOrdering(l.cmdSN, policy.CommandWindow, fixed),
 		immediateMax: policy.ImmediateCommands, statusInData: data.StatusInDataIn, openedAt: time.Now(),
 	}
+	if !l.discovery {
+		s.recovery = newRecovery(s.params.ErrorRecoveryLevel, a.recoveryPolicy())
+	}
 	s.pingPolicy = pingTimes{policy.PingInterval, policy.PingTimeout}
 	a.mu.Lock()
 	s.tag = c.portal.Tag
@@ -182,6 +185,9 @@ func (s *session) opened(c *connection) {
 		twin.end(EndFIN)
 	}
 	s.attach(c)
+	if s.recovery != nil {
+		c.sent = &sentResponses{acked: c.statSN, told: c.statSN}
+	}
 	s.order.advertise(s.array)
 	p := s.pingPolicy
 	s.startPings(c, p.interval, p.timeout)

@@ -77,6 +77,14 @@ func newBuffer(n, class, size int) *buffer {
 	return &buffer{bytes: make([]byte, n, size), class: class}
 }
 
+// forget ends the accounting of a buffer that PDUs on their way may still use: its memory is the garbage collector's. A nil buffer is lawful.
+func (b *buffer) forget() {
+	if b != nil {
+		b.account.give(cap(b.bytes))
+		b.account = nil
+	}
+}
+
 // release gives the buffer back; its owner must not touch it again. A nil buffer is lawful.
 func (b *buffer) release() {
 	if b == nil {

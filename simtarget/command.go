@@ -43,6 +43,9 @@ func (s *session) acceptCommand(c *connection, r *request) bool {
 	}
 	k.transfer.begin(s, k, h.Final(), r.data)
 	s.tasks.add(k)
+	if s.recovery != nil {
+		s.keepAccount(c, k)
+	}
 	s.array.dev.Sequencing.remember(s, k.itt)
 	s.array.dev.Sessions.remember(s, k.itt)
 	r.task = k

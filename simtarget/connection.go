@@ -28,12 +28,13 @@ type connection struct {
 	out     outbox
 
 	// Of the reading goroutine, and not changed once the session has the connection.
-	cid     uint16
-	session *session
-	params  text.Params
-	digests pdu.Digests
-	granted time.Time // when full feature phase began
-	scratch *buffer   // holds the data segment that was read last, where it is not read in place
+	cid       uint16
+	session   *session
+	params    text.Params
+	digests   pdu.Digests
+	granted   time.Time // when full feature phase began
+	scratch   *buffer   // holds the data segment that was read last, where it is not read in place
+	outOfStep bool      // the header before had a wrong digest
 
 	// Of the session's lock in full feature phase, of the reading goroutine before.
 	attached   bool // one of the session's connections
@@ -41,7 +42,8 @@ type connection struct {
 	tally      tally
 	textState  textExchange
 	pings      pingState
-	logoutWait bool // an Asynchronous Message has asked for logout
+	sent       *sentResponses // nil at recovery level 0
+	logoutWait bool           // an Asynchronous Message has asked for logout
 
 	paused    atomic.Bool // somebody has waited since the last read, so that what came meanwhile lies ready
 	deaf      atomic.Bool // what comes in is dropped: the connection is ending, or silent

@@ -94,6 +94,7 @@ func (s *session) endTasksOf(c *connection) {
 		s.remove(k)
 	}
 	s.waking = waking
+	s.recovery.forgetAll(c)
 	s.wake()
 }
 

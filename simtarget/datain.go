@@ -23,7 +23,7 @@ func (s *session) respond(c *connection, k *task) {
 	}
 	data = data[:min(len(data), int(k.edtl))]
 	inData := len(data) > 0 && d.Status == scsi.StatusGood && s.statusInData
-	if dev.DataIn.NoFinalBit {
+	if dev.DataIn.NoFinalBit || dev.SNACK.ForgetUnacknowledged {
 		inData = false
 	}
 	if len(data) > 0 && d.Status == scsi.StatusGood {
@@ -31,6 +31,10 @@ func (s *session) respond(c *connection, k *task) {
 			s.sendStatus(c, k, s.residual(k, len(d.DataIn)), 0)
 		}
 		sent, pieces = s.sendData(c, k, data, inData)
+	}
+	if k.kept != nil && k.kept.ackTTT != 0 && s.array.dev.SNACK.ForgetUnacknowledged {
+		s.remove(k)
+		return
 	}
 	answered := inData && !dev.Sequencing.StatusTwice || dev.DataIn.StatusBeforeData && pieces > 0
 	if d.Status == scsi.StatusCheckCondition && dev.DataIn.CheckConditionInDataIn {
@@ -85,6 +89,10 @@ func (s *session) sendData(c *connection, k *task, data []byte, withStatus bool)
 	dev := &s.array.dev.DataIn
 	segment := max(1, c.params.PeerMaxRecvDataSegmentLength)
 	burst, sequence := 0, 0
+	if k.kept != nil {
+		s.recovery.keepData(k, data)
+		defer s.recovery.bound(k.kept)
+	}
 	for sent < len(data) {
 		n := min(segment, len(data)-sent, s.params.MaxBurstLength-burst)
 		last := sent+n == len(data)
@@ -100,6 +108,9 @@ func (s *session) sendData(c *connection, k *task, data []byte, withStatus bool)
 			r := s.residual(k, len(k.device.DataIn))
 			p.StatusPresent, p.Status = true, byte(k.device.Status)
 			p.Overflow, p.Underflow, p.ResidualCount = r.overflow, r.underflow, r.count
+		}
+		if k.kept != nil {
+			s.keepPiece(k.kept, &p, n, last)
 		}
 		s.sendPiece(c, k, &p, data[sent:sent+n], last)
 		sent, pieces = sent+n, pieces+1
@@ -123,6 +134,9 @@ func (s *session) sendPiece(c *connection, k *task, p *pdu.DataIn, data []byte, 
 		if last {
 			s.uncount(k)
 			s.number(c, &out.bhs)
+		}
+		if k.kept != nil {
+			s.keepStatusInData(c, k.kept, &out.bhs, p)
 		}
 		c.statSN++
 	}
@@ -151,6 +165,10 @@ func (s *session) sendStatus(c *connection, k *task, r residual, pieces int) {
 	p.EncodeBHS(&out.bhs)
 	out.data = p.Data
 	s.number(c, &out.bhs)
+	if k.kept != nil {
+		k.kept.response = p
+		s.keepResponse(c, &out.bhs, nil, k.kept)
+	}
 	c.statSN++
 	c.deliver(out)
 }

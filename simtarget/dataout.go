@@ -15,6 +15,9 @@ type r2t struct {
 	got    int // where the next byte belongs
 	dataSN uint32
 	spoilt bool // what came does not fit: the burst is not used
+
+	r2tSN   uint32 // at recovery level 1 and above
+	brought bool   // something new has come: at recovery level 1 and above
 }
 
 // transfer is the way of a write's data into the array: what comes unasked, what is asked for, and what went wrong.
@@ -25,6 +28,7 @@ type transfer struct {
 	asked       int  // bytes that came unasked or were asked for
 	unsolicited bool // Data-Out without an R2T will come until one has the F bit
 	first       int  // where unsolicited data must end
+	announced   int  // where the next byte of unsolicited data belongs, at recovery level 1 and above
 	dataSN      uint32
 	r2ts        []r2t
 	r2tSN       uint32
@@ -52,7 +56,7 @@ func (t *transfer) begin(s *session, k *task, final bool, data []byte) {
 		}
 		t.got = copy(t.buffer.bytes, data)
 	}
-	t.asked = t.got
+	t.asked, t.announced = t.got, t.got
 }
 
 // expect is told how many bytes the logical unit takes, and makes room for them.
@@ -71,7 +75,11 @@ func (t *transfer) expect(s *session, k *task, n int) {
 		return
 	}
 	if t.buffer != nil {
-		copy(whole.bytes, t.buffer.bytes[:t.got])
+		came := t.got
+		if k.kept != nil { // There may be more behind a hole.
+			came = len(t.buffer.bytes)
+		}
+		copy(whole.bytes, t.buffer.bytes[:came])
 		t.buffer.release()
 	}
 	t.buffer = whole
@@ -94,7 +102,7 @@ func (t *transfer) received() []byte {
 func (s *session) advance(c *connection, k *task) {
 	t := &k.transfer
 	switch {
-	case t.unsolicited, len(t.r2ts) > 0 && (k.over || t.fault != 0):
+	case t.unsolicited, len(t.r2ts) > 0 && (k.over || t.fault != 0 || t.got >= t.want):
 		k.phase = phaseData
 	case t.fault != 0 && !k.over:
 		k.device.Fail(scsi.NewSense(scsi.AbortedCommand, t.fault))
@@ -110,6 +118,10 @@ func (s *session) advance(c *connection, k *task) {
 
 // solicit sends R2Ts, in order and as many as may be outstanding (RFC 7143, Section 11.8).
 func (s *session) solicit(c *connection, k *task) {
+	if k.kept != nil {
+		s.solicitMissing(c, k)
+		return
+	}
 	t, dev := &k.transfer, &s.array.dev.DataOut
 	for len(t.r2ts) < s.params.MaxOutstandingR2T && t.asked < t.want {
 		n := min(s.params.MaxBurstLength, t.want-t.asked)
@@ -165,6 +177,10 @@ func (s *session) dataOut(c *connection, h *pdu.BHS, data []byte, damaged bool) 
 	}
 	if damaged {
 		s.reject(c, h, pdu.RejectDataDigestError)
+	}
+	if k.kept != nil {
+		s.recoverData(c, h, k, &p, data, damaged)
+		return
 	}
 	if p.TTT == pdu.ReservedTag && !s.array.dev.DataOut.ReservedTTT {
 		s.unsolicitedData(c, h, k, &p, data, damaged)

@@ -19,6 +19,7 @@ type Deviations struct {
 	Text           TextDeviations
 	Reject         RejectDeviations
 	Recovery       RecoveryDeviations
+	SNACK          SNACKDeviations
 	Digest         DigestDeviations
 	Sessions       SessionDeviations
 	Redirect       RedirectDeviations

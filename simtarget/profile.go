@@ -18,10 +18,11 @@ type Profile struct {
 	Portals []Portal `yaml:"portals"`
 	// Targets are the array's target nodes, at least one.
 	Targets []Target `yaml:"targets"`
-	// Login, Session, Data and Failover are the knobs, grouped by when they matter.
+	// Login, Session, Data, Recovery and Failover are the knobs, grouped by when they matter.
 	Login    LoginPolicy    `yaml:"login"`
 	Session  SessionPolicy  `yaml:"session"`
 	Data     DataPolicy     `yaml:"data"`
+	Recovery RecoveryPolicy `yaml:"recovery"`
 	Failover FailoverPolicy `yaml:"failover"`
 }
 
@@ -304,6 +305,7 @@ func NewProfile() *Profile {
 			MaxBurstLength: 262144, FirstBurstLength: 65536, InitialR2T: true, ImmediateData: true, MaxOutstandingR2T: 1,
 			StatusInDataIn: true, ProtocolLevel: 2,
 		},
+		Recovery: RecoveryPolicy{RetainedBytes: 16 << 20, RetainedResponses: 256, Timeout: 3 * time.Second, Attempts: 5},
 		Failover: FailoverPolicy{LogoutWithin: 10 * time.Second, AfterRestart: true},
 	}
 }

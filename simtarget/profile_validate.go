@@ -19,7 +19,7 @@ const sessionConnectionsMax = 64
 
 // Validate reports as a *ProfileError the first field that cannot be.
 func (p *Profile) Validate() error {
-	for _, check := range []func() error{p.checkNames, p.checkPortals, p.checkTargets, p.checkLogin, p.checkSession, p.checkData} {
+	for _, check := range []func() error{p.checkNames, p.checkPortals, p.checkTargets, p.checkLogin, p.checkSession, p.checkData, p.checkRecovery} {
 		if err := check(); err != nil {
 			return &ProfileError{Name: p.Name, Reason: err.Error()}
 		}

@@ -15,7 +15,7 @@ func RowDeviations() []RowDeviation {
 	for _, group := range [][]RowDeviation{
 		rowsLogin(), rowsNegotiation(), rowsKeys(), rowsAuth(), rowsDiscovery(),
 		rowsFfpSequencing(), rowsDataIn(), rowsDataOut(), rowsTmf(), rowsLogout(),
-		rowsAsync(), rowsNop(), rowsText(), rowsReject(), rowsRecovery(), rowsDigest(),
+		rowsAsync(), rowsNop(), rowsText(), rowsReject(), rowsSnack(), rowsRecovery(), rowsDigest(),
 		rowsSessionManagement(), rowsRobustness(),
 	} {
 		all = append(all, group...)
@@ -168,6 +168,7 @@ func rowsDigest() []RowDeviation {
 		{"digest.crc32c.header-value-correct", func(d *Deviations) { d.Digest.NoFinalInversion = true }},
 		{"digest.crc32c.data-value-correct", func(d *Deviations) { d.Digest.PadNotCovered = true }},
 		{"digest.crc32c.accepts-correct-digests", func(d *Deviations) { d.Digest.HeaderOver44Bytes = true }},
+		{"digest.recovery-r2t.range", func(d *Deviations) { d.Digest.RecoverFromStart = true }},
 	}
 }
 

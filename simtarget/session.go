@@ -43,6 +43,7 @@ type session struct {
 	after      []func() // what the reading goroutine does next, without the lock
 	managing   []*management
 	faults     sessionFaults
+	recovery   *recovery // nil at recovery level 0
 
 	fastAborted int    // tasks that FastAbort has ended and that may still get data
 	delivered   uint64 // counts the tasks that were delivered
@@ -94,6 +95,9 @@ func (a *Array) nexusOf(s *session) disk.Nexus {
 func (s *session) send(c *connection, p pdu.PDU) {
 	var out outgoing
 	s.prepare(c, &out, p)
+	if c.sent != nil {
+		s.keepResponse(c, &out.bhs, out.data, nil)
+	}
 	c.statSN++
 	c.deliver(out)
 }
@@ -194,6 +198,8 @@ func (s *session) terminate() {
 	}
 	s.tasks.dropAll(s)
 	s.order.drop()
+	s.recovery.forgetAll(nil)
+	s.recovery.stop()
 }
 
 // release gives up what a closed session held outside of itself.

@@ -45,8 +45,9 @@ type task struct {
 	freeAt   uint32
 
 	attr    pdu.TaskAttribute
-	ordinal uint64 // of delivery, from 1; 0 before
-	barrier bool   // counts among the session's ordered tasks
+	ordinal uint64    // of delivery, from 1; 0 before
+	barrier bool      // counts among the session's ordered tasks
+	kept    *retained // at recovery level 1 and above
 }
 
 // abortedMax bounds the aborted tasks of a session whose data is still awaited: they have given their places in the window back.
@@ -99,6 +100,9 @@ func (s *session) remove(k *task) {
 	}
 	s.leaveOrder(k)
 	k.conn = nil
+	if k.kept != nil && !k.kept.answered {
+		s.recovery.forget(k.kept)
+	}
 	if len(t.spare) < 64 {
 		t.spare = append(t.spare, k)
 	}

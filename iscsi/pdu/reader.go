@@ -77,7 +77,7 @@ func (r *Reader) Buffered() int { return len(r.ahead.rest) }
 // data segment of the PDU before that nobody read is skipped.
 //
 // A *LengthError leaves h filled and the stream in step: the next ReadHeader skips what was too long. A *DigestError leaves h filled too,
-// but no later call will succeed, since the length fields may be wrong.
+// but no later call will succeed, since the length fields may be wrong, unless Resync takes them for right.
 func (r *Reader) ReadHeader(h *BHS) (ahs []byte, err error) {
 	if r.lost {
 		return nil, errLost
@@ -113,6 +113,17 @@ func (r *Reader) ReadHeader(h *BHS) (ahs []byte, err error) {
 		return ahs, &LengthError{Opcode: h.Opcode(), Segment: SegmentData, Got: r.pending, Limit: r.limits.MaxDataSegmentLength}
 	}
 	return ahs, nil
+}
+
+// Resync goes on behind a PDU whose header failed its digest, as if the length fields in h, which ReadHeader has filled, were right. Whether
+// they were shows at the next header: a digest that fits there is no chance, and one that does not fit says that the stream is lost (RFC 7143,
+// Section 7.8). A *LengthError says that no such PDU would have been taken.
+func (r *Reader) Resync(h *BHS) error {
+	if n := h.DataSegmentLength(); n > r.limits.MaxDataSegmentLength {
+		return &LengthError{Opcode: h.Opcode(), Segment: SegmentData, Got: n, Limit: r.limits.MaxDataSegmentLength}
+	}
+	r.lost, r.skip = false, r.dataLength(h)
+	return nil
 }
 
 var errLost = errors.New("pdu: the stream is out of step after a header digest error")
