@@ -99,11 +99,11 @@ func (z *siege) connects(how, whose byte) *raider {
 		of := z.raiders[int(whose)%(len(z.raiders)-1)]
 		r.isid, r.cid = of.isid, of.cid
 		if how&8 != 0 { // joins the session
-			r.tsih, r.cmdSN, r.cid = of.tsih, of.cmdSN, uint16(whose>>6)+1
+			r.tsih, r.lead, r.cid = of.tsih, of.lead, uint16(whose>>6)+1
 		}
 	}
 	if how&0x20 != 0 { // near the end of the numbers
-		r.cmdSN = 0xfffffffc
+		r.lead.cmdSN = 0xfffffffc
 	}
 	if how&7 != 7 { // else it says nothing
 		r.logIn(how & 7)
@@ -135,6 +135,7 @@ func (r *raider) logIn(kind byte) {
 	next := pdu.StageFullFeature
 	started := false
 	for range 8 {
+		r.cmdSN = r.lead.cmdSN
 		r.sends(r.request(stage, next, stage == pdu.StageOperational || kind == 2 && (!started || c.Done()), pairs))
 		f := r.next()
 		if f == nil || f.Opcode() != pdu.OpLoginResponse {
@@ -195,13 +196,13 @@ func (r *raider) does(s step) {
 		r.sends(p)
 	case doAnswerPing:
 		if len(r.pings) > 0 {
-			r.sends(&pdu.NOPOut{Immediate: true, ITT: pdu.ReservedTag, TTT: r.pings[0], CmdSN: r.cmdSN, ExpStatSN: r.expStat})
+			r.sends(&pdu.NOPOut{Immediate: true, ITT: pdu.ReservedTag, TTT: r.pings[0], CmdSN: r.lead.cmdSN, ExpStatSN: r.expStat})
 			r.pings = r.pings[1:]
 		}
 	case doText:
 		r.texts(s)
 	case doLogout:
-		r.sends(&pdu.LogoutRequest{Immediate: true, Reason: pdu.LogoutReason(s.a % 4), CID: r.cid + uint16(s.b%3), ITT: r.tag(), CmdSN: r.cmdSN})
+		r.sends(&pdu.LogoutRequest{Immediate: true, Reason: pdu.LogoutReason(s.a % 4), CID: r.cid + uint16(s.b%3), ITT: r.tag(), CmdSN: r.lead.cmdSN})
 	case doSNACK:
 		r.again = true
 		r.sends(&pdu.SNACKRequest{Type: pdu.SNACKType(s.a % 6), ITT: r.itt - uint32(s.a>>6), TTT: uint32(s.a>>3&7) - 1, ExpStatSN: r.expStat,
@@ -244,9 +245,9 @@ func (r *raider) tag() uint32 {
 
 // number gives the CmdSN for a PDU, and draws it unless the PDU is immediate.
 func (r *raider) number(immediate bool) uint32 {
-	n := r.cmdSN
+	n := r.lead.cmdSN
 	if !immediate {
-		r.cmdSN++
+		r.lead.cmdSN++
 	}
 	return n
 }
@@ -404,6 +405,9 @@ func (r *raider) goes(f *pdu.Frame) {
 	for _, m := range waiting {
 		switch last := frames[len(frames)-1]; m.op {
 		case doCorrupt:
+			if len(last) == 0 {
+				continue
+			}
 			last[int(binary.BigEndian.Uint16([]byte{m.a, m.b}))%len(last)] ^= m.c | 1
 		case doTruncate:
 			frames[0] = frames[0][:int(m.a)%(len(frames[0])+1)]

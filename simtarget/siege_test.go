@@ -267,7 +267,8 @@ func (z *siege) welcomes() {
 // raider is a peer that may do anything. It reads what comes and holds it against what an array may send at all.
 type raider struct {
 	z    *siege
-	peer // numbers, names and digests; its reader is not used
+	lead *raider // the one whose session it is, which counts CmdSN
+	peer         // numbers, names and digests; its reader is not used
 	in   []byte
 	over bool // the stream has ended, or cannot be written or understood any more
 	mute bool // does not read
@@ -293,6 +294,7 @@ func (z *siege) raid(portal string) *raider {
 	}
 	z.Cleanup(func() { conn.Close() })
 	r := &raider{z: z}
+	r.lead = r
 	r.bench, r.conn, r.cid, r.cmdSN, r.itt, r.name, r.target = z.bench, conn, 1, 100, 1, initiatorName, siegeTarget
 	r.isid = iscsi.RandomISID(1, uint16(len(z.raiders)))
 	z.raiders = append(z.raiders, r)
