@@ -208,13 +208,19 @@ func (r *Recording) writeBatch(batch []trace.Event) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.status.Events += uint64(len(batch))
-	r.status.Bytes = 0
-	for _, p := range r.kept {
-		r.status.Bytes += p.written
-	}
+	r.status.Bytes = r.keptBytes()
 	clear(batch)
 	r.spare = batch[:0]
 	return nil
+}
+
+// keptBytes sums what was written to the files that are kept.
+func (r *Recording) keptBytes() int64 {
+	n := int64(0)
+	for _, p := range r.kept {
+		n += p.written
+	}
+	return n
 }
 
 // nextPart begins a part, under the next free number, and takes the oldest away when there are too many.
@@ -247,6 +253,7 @@ func (r *Recording) nextPart() error {
 	}
 	r.mu.Lock()
 	r.status.Part, r.status.Dropped = r.number, r.status.Dropped+dropped
+	r.status.Bytes = r.keptBytes()
 	r.mu.Unlock()
 	if dropped > 0 && !r.dropped {
 		r.dropped = true

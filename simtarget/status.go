@@ -18,13 +18,6 @@ type Traffic struct {
 	BytesOut uint64
 }
 
-func (t *Traffic) add(o Traffic) {
-	t.PDUsIn += o.PDUsIn
-	t.PDUsOut += o.PDUsOut
-	t.BytesIn += o.BytesIn
-	t.BytesOut += o.BytesOut
-}
-
 // Counters count what has happened to an array since it was made. None ever goes back.
 type Counters struct {
 	Traffic
