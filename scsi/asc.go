@@ -57,6 +57,16 @@ const (
 	InsufficientResources      ASC = 0x5503
 	InsufficientRegistration   ASC = 0x5504
 	LowPowerConditionOn        ASC = 0x5e00
+	CopyDeviceNotReachable     ASC = 0x0d02
+	CopyDeviceTypeIncorrect    ASC = 0x0d03
+	TooManyCopyDevices         ASC = 0x2606
+	CopyDeviceTypeUnsupported  ASC = 0x2607
+	TooManySegments            ASC = 0x2608
+	SegmentTypeUnsupported     ASC = 0x2609
+	InlineDataExceeded         ASC = 0x260b
+	SoftwareWriteProtected     ASC = 0x2702
+	MediumRemovalPrevented     ASC = 0x5302
+	SetPortGroupsFailed        ASC = 0x670a
 )
 
 // ASC returns the additional sense code.
@@ -175,6 +185,33 @@ func (a ASC) stateName() string {
 		return "INSUFFICIENT REGISTRATION RESOURCES"
 	case LowPowerConditionOn:
 		return "LOW POWER CONDITION ON"
+	}
+	return a.rareName()
+}
+
+// rareName names the codes of third-party copies, of media that come and go, and of port groups.
+func (a ASC) rareName() string {
+	switch a {
+	case CopyDeviceNotReachable:
+		return "COPY TARGET DEVICE NOT REACHABLE"
+	case CopyDeviceTypeIncorrect:
+		return "INCORRECT COPY TARGET DEVICE TYPE"
+	case TooManyCopyDevices:
+		return "TOO MANY TARGET DESCRIPTORS"
+	case CopyDeviceTypeUnsupported:
+		return "UNSUPPORTED TARGET DESCRIPTOR TYPE CODE"
+	case TooManySegments:
+		return "TOO MANY SEGMENT DESCRIPTORS"
+	case SegmentTypeUnsupported:
+		return "UNSUPPORTED SEGMENT DESCRIPTOR TYPE CODE"
+	case InlineDataExceeded:
+		return "INLINE DATA LENGTH EXCEEDED"
+	case SoftwareWriteProtected:
+		return "LOGICAL UNIT SOFTWARE WRITE PROTECTED"
+	case MediumRemovalPrevented:
+		return "MEDIUM REMOVAL PREVENTED"
+	case SetPortGroupsFailed:
+		return "SET TARGET PORT GROUPS COMMAND FAILED"
 	}
 	return ""
 }

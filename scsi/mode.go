@@ -154,3 +154,79 @@ func (p ControlPage) Append(b []byte) []byte {
 	binary.BigEndian.PutUint16(b[at+8:], p.BusyTimeout)
 	return b
 }
+
+// Lengths in bytes of mode pages, heads included.
+const (
+	RecoveryPageLength           = 12
+	CachingPageLength            = 20
+	ControlPageLength            = 12
+	InformationControlPageLength = 12
+)
+
+// RecoveryPage is mode page 01h, Read-Write Error Recovery (SBC-3, Section 6.5.8), of a device that reallocates by itself.
+type RecoveryPage struct {
+	AutomaticWriteReallocation bool // AWRE
+	AutomaticReadReallocation  bool // ARRE
+}
+
+// Append appends the page's 12 bytes.
+func (p RecoveryPage) Append(b []byte) []byte {
+	at := len(b)
+	b = append(b, make([]byte, RecoveryPageLength)...)
+	b[at], b[at+1] = byte(ModePageReadWriteRecovery), RecoveryPageLength-2
+	b[at+2] = bit(p.AutomaticWriteReallocation, 7) | bit(p.AutomaticReadReallocation, 6)
+	return b
+}
+
+// AppendInformationControlPage appends mode page 1Ch of a device that reports no informational exceptions (SBC-3, Section 6.5.7): 12 bytes.
+func AppendInformationControlPage(b []byte) []byte {
+	at := len(b)
+	b = append(b, make([]byte, InformationControlPageLength)...)
+	b[at], b[at+1] = byte(ModePageInformationControl), InformationControlPageLength-2
+	return b
+}
+
+// ParseCachingPage reads the fields of mode page 08h that CachingPage has; page is the whole page.
+func ParseCachingPage(page []byte) CachingPage {
+	return CachingPage{WriteCacheEnabled: len(page) > 2 && page[2]&4 != 0, ReadCacheDisabled: len(page) > 2 && page[2]&1 != 0}
+}
+
+// ParseControlPage reads the fields of mode page 0Ah that ControlPage has; page is the whole page. A page that is cut is a *DataError.
+func ParseControlPage(page []byte) (ControlPage, error) {
+	if len(page) < ControlPageLength {
+		return ControlPage{}, &DataError{What: "mode page 0Ah", Field: "length", Got: uint64(len(page)), Want: "12 bytes"}
+	}
+	return ControlPage{DescriptorSense: page[2]&4 != 0, UnrestrictedQueue: page[3]>>4 == 1, SoftwareWriteLock: page[4]&8 != 0,
+		TaskAbortedOnClear: page[5]&0x40 != 0, BusyTimeout: binary.BigEndian.Uint16(page[8:])}, nil
+}
+
+// ModeSelect6 builds a MODE SELECT(6) CDB with PF set, SP clear (SPC-4, Section 6.11). The parameter list is as MODE SENSE(6) gives it,
+// with the mode data length zeroed.
+func ModeSelect6(parameterList uint8) []byte {
+	return []byte{byte(OpModeSelect6), 0x10, 0, 0, parameterList, 0}
+}
+
+// ModeSelect10 builds a MODE SELECT(10) CDB with PF set, SP clear (SPC-4, Section 6.12).
+func ModeSelect10(parameterList uint16) []byte {
+	cdb := make([]byte, 10)
+	cdb[0], cdb[1] = byte(OpModeSelect10), 0x10
+	binary.BigEndian.PutUint16(cdb[7:], parameterList)
+	return cdb
+}
+
+// ParseModeParameters6 reads the parameter list of MODE SELECT(6), which is built like the data of MODE SENSE(6) but for its length, which is
+// reserved. One that is cut is a *DataError.
+func ParseModeParameters6(b []byte) (ModeData, error) {
+	if len(b) < 4 {
+		return ModeData{}, &DataError{What: "MODE SELECT(6) parameter list", Field: "length", Got: uint64(len(b)), Want: "at least 4 bytes"}
+	}
+	return parseModeData("MODE SELECT(6) parameter list", b[2], int(b[3]), b[4:])
+}
+
+// ParseModeParameters10 reads the parameter list of MODE SELECT(10). One that is cut is a *DataError.
+func ParseModeParameters10(b []byte) (ModeData, error) {
+	if len(b) < 8 {
+		return ModeData{}, &DataError{What: "MODE SELECT(10) parameter list", Field: "length", Got: uint64(len(b)), Want: "at least 8 bytes"}
+	}
+	return parseModeData("MODE SELECT(10) parameter list", b[3], int(binary.BigEndian.Uint16(b[6:])), b[8:])
+}

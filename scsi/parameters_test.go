@@ -127,7 +127,7 @@ func TestPersistentReservationData(t *testing.T) {
 			t.Errorf("reservation: %v (-want +got):\n%s", err, diff)
 		}
 	}
-	if diff := cmp.Diff([]byte{0, 8, 0, 0x80, 0xea, 0x01, 0, 0}, AppendPersistentCapabilities(nil)); diff != "" {
+	if diff := cmp.Diff([]byte{0, 8, 0, 0x80, 0xea, 0x01, 0, 0}, PersistentCapabilities{}.Append(nil)); diff != "" {
 		t.Errorf("capabilities (-want +got):\n%s", diff)
 	}
 }

@@ -25,6 +25,7 @@ const (
 	PersistentPreempt           PersistentOutAction = 4
 	PersistentPreemptAbort      PersistentOutAction = 5
 	PersistentRegisterAndIgnore PersistentOutAction = 6
+	PersistentRegisterAndMove   PersistentOutAction = 7
 )
 
 // ReservationType is the type of a persistent reservation, 4 bits (SPC-4, Section 6.15.3.4).
@@ -125,12 +126,51 @@ func ParseReservation(b []byte) (generation uint32, held *Reservation, err error
 	return generation, &Reservation{Key: binary.BigEndian.Uint64(b[8:]), Type: ReservationType(b[21] & 0xf)}, nil
 }
 
-// AppendPersistentCapabilities appends the answer to REPORT CAPABILITIES of a device that knows all reservation types and keeps nothing
-// over a loss of power (SPC-4, Section 6.15.4).
-func AppendPersistentCapabilities(b []byte) []byte {
-	b = append(b, 0, 8, 0, reportCapabilitiesTypeMaskValid)
+// PersistentCapabilities is the answer to REPORT CAPABILITIES of a device that knows all reservation types (SPC-4, Section 6.15.4).
+type PersistentCapabilities struct {
+	CanPersist bool // PTPL_C: registrations can be kept over a loss of power
+	Persists   bool // PTPL_A: they are, as the last registration asked for
+}
+
+// Append appends the eight bytes of the answer.
+func (c PersistentCapabilities) Append(b []byte) []byte {
+	b = append(b, 0, 8, bit(c.CanPersist, 0), reportCapabilitiesTypeMaskValid|bit(c.Persists, 0))
 	b = binary.BigEndian.AppendUint16(b, reservationTypesMask)
 	return append(b, 0, 0)
+}
+
+// PersistentMove is the parameter list of REGISTER AND MOVE (SPC-4, Section 6.16.4).
+type PersistentMove struct {
+	Key, ServiceActionKey uint64
+	Unregister            bool   // UNREG: the sender's registration goes
+	PersistPowerLoss      bool   // APTPL
+	RelativePort          uint16 // the target port of the nexus that gets the reservation
+	InitiatorPort         string // its initiator port: iSCSI name, ",i,0x" and the ISID in 12 hexadecimal digits
+}
+
+// Append appends the parameter list.
+func (m PersistentMove) Append(b []byte) []byte {
+	b = binary.BigEndian.AppendUint64(b, m.Key)
+	b = binary.BigEndian.AppendUint64(b, m.ServiceActionKey)
+	b = append(b, 0, bit(m.Unregister, 1)|bit(m.PersistPowerLoss, 0), byte(m.RelativePort>>8), byte(m.RelativePort))
+	id := appendTransportID(nil, m.InitiatorPort)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(id)))
+	return append(b, id...)
+}
+
+// ParsePersistentMove reads the parameter list of REGISTER AND MOVE. One without a whole iSCSI TransportID is a *DataError.
+func ParsePersistentMove(b []byte) (PersistentMove, error) {
+	if len(b) < PersistentOutLength || uint64(len(b)) < PersistentOutLength+uint64(binary.BigEndian.Uint32(b[20:])) {
+		return PersistentMove{}, &DataError{What: "REGISTER AND MOVE parameter list", Field: "length", Got: uint64(len(b)), Want: "a whole TransportID"}
+	}
+	m := PersistentMove{Key: binary.BigEndian.Uint64(b), ServiceActionKey: binary.BigEndian.Uint64(b[8:]), Unregister: b[17]&2 != 0,
+		PersistPowerLoss: b[17]&1 != 0, RelativePort: binary.BigEndian.Uint16(b[18:])}
+	id := b[24 : 24+binary.BigEndian.Uint32(b[20:])]
+	if len(id) < 24 || id[0]&0xf != ProtocolISCSI || len(id) < 4+int(binary.BigEndian.Uint16(id[2:])) {
+		return m, &DataError{What: "REGISTER AND MOVE parameter list", Field: "length of the iSCSI TransportID", Got: uint64(len(id)), Want: "at least 24"}
+	}
+	m.InitiatorPort = text(id[4 : 4+int(binary.BigEndian.Uint16(id[2:]))])
+	return m, nil
 }
 
 // Registrant is one registration as READ FULL STATUS tells it (SPC-4, Section 6.15.5).
@@ -163,11 +203,17 @@ func (r Registrant) append(b []byte) []byte {
 	}
 	b = append(b, 0, 0, 0, 0, bit(r.Holder, 0), kind, 0, 0, 0, 0)
 	b = binary.BigEndian.AppendUint16(b, r.RelativePort)
-	name := scsiName(r.InitiatorPort)
+	id := appendTransportID(nil, r.InitiatorPort)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(id)))
+	return append(b, id...)
+}
+
+// appendTransportID appends an iSCSI TransportID of format code 01b (SPC-4, Section 7.6.4.6).
+func appendTransportID(b []byte, initiatorPort string) []byte {
+	name := scsiName(initiatorPort)
 	for len(name) < 20 {
 		name = append(name, 0) // the standard's least length of the additional part
 	}
-	b = binary.BigEndian.AppendUint32(b, uint32(4+len(name)))
 	b = append(b, 0x40|ProtocolISCSI, 0, byte(len(name)>>8), byte(len(name)))
 	return append(b, name...)
 }

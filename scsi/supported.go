@@ -9,6 +9,7 @@ type CommandUsage struct {
 	HasServiceAction bool
 	ServiceAction    uint16
 	Usage            []byte
+	Recommended      uint32 // recommended command timeout, seconds; 0 tells none
 }
 
 // Reporting options of REPORT SUPPORTED OPERATION CODES (SPC-4, Section 6.35.1).
@@ -21,22 +22,27 @@ const (
 	commandSupportedByNorms byte = 3 // SUPPORT 011b: as a standard has it
 )
 
-// noTimeouts is a command timeouts descriptor that gives no timeout (SPC-4, Section 6.35.4).
-var noTimeouts = [12]byte{1: 10}
+// timeoutsLength is the length in bytes of a command timeouts descriptor.
+const timeoutsLength = 12
 
-// AppendSupportedOpcodes appends the all_commands form of the parameter data: eight bytes a command, and with timeouts twelve more that
-// give none.
+// appendTimeouts appends the command timeouts descriptor (SPC-4, Section 6.35.4), without a nominal processing time.
+func (c *CommandUsage) appendTimeouts(b []byte) []byte {
+	b = append(b, 0, timeoutsLength-2, 0, 0, 0, 0, 0, 0)
+	return binary.BigEndian.AppendUint32(b, c.Recommended)
+}
+
+// AppendSupportedOpcodes appends the all_commands form of the parameter data: eight bytes a command, and with timeouts twelve more.
 func AppendSupportedOpcodes(b []byte, commands []CommandUsage, timeouts bool) []byte {
 	length := 8
 	if timeouts {
-		length += len(noTimeouts)
+		length += timeoutsLength
 	}
 	b = binary.BigEndian.AppendUint32(b, uint32(length*len(commands)))
 	for _, c := range commands {
 		b = append(b, byte(c.Opcode), 0, byte(c.ServiceAction>>8), byte(c.ServiceAction), 0, bit(timeouts, 1)|bit(c.HasServiceAction, 0), 0,
 			byte(len(c.Usage)))
 		if timeouts {
-			b = append(b, noTimeouts[:]...)
+			b = c.appendTimeouts(b)
 		}
 	}
 	return b
@@ -50,7 +56,7 @@ func AppendSupportedOpcode(b []byte, command *CommandUsage, timeouts bool) []byt
 	b = append(b, 0, bit(timeouts, 7)|commandSupportedByNorms, 0, byte(len(command.Usage)))
 	b = append(b, command.Usage...)
 	if timeouts {
-		b = append(b, noTimeouts[:]...)
+		b = command.appendTimeouts(b)
 	}
 	return b
 }
@@ -68,7 +74,7 @@ func ParseSupportedOpcodes(b []byte) ([]CommandUsage, error) {
 			ServiceAction: binary.BigEndian.Uint16(list[2:])})
 		length := 8
 		if list[5]&2 != 0 {
-			length += len(noTimeouts)
+			length += timeoutsLength
 		}
 		list = list[min(length, len(list)):]
 	}

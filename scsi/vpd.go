@@ -71,6 +71,7 @@ type BlockLimits struct {
 	UnmapGranularityAlignmentValid bool
 	UnmapGranularityAlignment      uint32 // 31 bits
 	MaxWriteSame                   uint64
+	MaxAtomicTransfer              uint32 // SBC-4: the most that WRITE ATOMIC writes in one piece
 }
 
 // AppendBody appends the 60 bytes behind the page's head.
@@ -89,6 +90,7 @@ func (l BlockLimits) AppendBody(b []byte) []byte {
 	binary.BigEndian.PutUint32(p[28:], l.UnmapGranularityAlignment&0x7fffffff)
 	p[28] |= bit(l.UnmapGranularityAlignmentValid, 7)
 	binary.BigEndian.PutUint64(p[32:], l.MaxWriteSame)
+	binary.BigEndian.PutUint32(p[40:], l.MaxAtomicTransfer)
 	return b
 }
 
@@ -102,7 +104,7 @@ func (v VPD) BlockLimits() BlockLimits {
 		MaxPrefetch: binary.BigEndian.Uint32(p[12:]), MaxUnmapLBACount: binary.BigEndian.Uint32(p[16:]),
 		MaxUnmapDescriptors: binary.BigEndian.Uint32(p[20:]), OptimalUnmapGranularity: binary.BigEndian.Uint32(p[24:]),
 		UnmapGranularityAlignmentValid: p[28]&0x80 != 0, UnmapGranularityAlignment: binary.BigEndian.Uint32(p[28:]) & 0x7fffffff,
-		MaxWriteSame: binary.BigEndian.Uint64(p[32:]),
+		MaxWriteSame: binary.BigEndian.Uint64(p[32:]), MaxAtomicTransfer: binary.BigEndian.Uint32(p[40:]),
 	}
 }
 

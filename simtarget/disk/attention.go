@@ -10,7 +10,7 @@ import (
 // that others tell as well, and the older ones tell more.
 const maxAttentions = 8
 
-// attentions holds the unit attention conditions that wait for each connected nexus, oldest first (SAM-5, Section 5.14).
+// attentions holds the unit attention conditions that wait for each connected nexus, in the order in which they are told (SAM-5, Section 5.14).
 type attentions struct {
 	pending map[Nexus][]scsi.ASC
 }
@@ -36,12 +36,33 @@ func (a *attentions) establish(code scsi.ASC, except ...Nexus) {
 	}
 }
 
-// add puts the condition at the end of one nexus's list, if the nexus is connected and the condition does not wait already.
+// add puts the condition behind those of its precedence, if the nexus is connected and the condition does not wait already. A condition that
+// tells of a power on or a reset goes in front of what it makes old (SAM-5, Section 5.14).
 func (a *attentions) add(n Nexus, code scsi.ASC) {
 	list, known := a.pending[n]
-	if known && code != scsi.NoAdditionalSense && len(list) < maxAttentions && !slices.Contains(list, code) {
-		a.pending[n] = append(list, code)
+	if !known || code == scsi.NoAdditionalSense || len(list) >= maxAttentions || slices.Contains(list, code) {
+		return
 	}
+	at := len(list)
+	for at > 0 && precedence(list[at-1]) > precedence(code) {
+		at--
+	}
+	a.pending[n] = slices.Insert(list, at, code)
+}
+
+// precedence orders conditions: those with a lower number are told first.
+func precedence(code scsi.ASC) int {
+	switch code {
+	case scsi.PowerOnOrReset, scsi.PowerOn, scsi.DeviceInternalReset:
+		return 0
+	case scsi.BusResetOccurred, scsi.MicrocodeChanged:
+		return 1
+	case scsi.BusDeviceReset:
+		return 2
+	case scsi.NexusLossOccurred:
+		return 3
+	}
+	return 4
 }
 
 func (a *attentions) withdraw(n Nexus, code scsi.ASC) {
@@ -50,7 +71,7 @@ func (a *attentions) withdraw(n Nexus, code scsi.ASC) {
 	}
 }
 
-// take hands out the oldest condition and clears it.
+// take hands out the first condition and clears it.
 func (a *attentions) take(n Nexus) (scsi.ASC, bool) {
 	list := a.pending[n]
 	if len(list) == 0 {

@@ -1,9 +1,11 @@
 package disk
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/iscsispec/iscsispec/scsi"
 )
@@ -59,16 +61,26 @@ type Disk struct {
 	removable        bool
 	medium           medium
 	provisioning     provisioning
+	commands         *commandSet
+	volatile         bool        // what is written may be lost until it is flushed
+	path             string      // of the file, if any
+	cached           atomic.Bool // modes.writeCache
 	groups           *PortGroups
+
+	saving sync.Mutex // held while persistent reservations go to their file; taken before mu
 
 	mu         sync.Mutex // guards what follows; never held while data are copied or anything waits
 	blocks     uint64
 	identity   Identity
 	readOnly   bool
-	stopped    bool // by START STOP UNIT
+	stopped    bool    // by START STOP UNIT
+	ejected    bool    // the medium is out
+	preventers []Nexus // forbid to take it out
+	modes      modes
 	attentions attentions
 	reserved   *Nexus // the holder of the SPC-2 reservation
 	persistent persistent
+	copies     []copyResult // oldest first
 }
 
 var _ LogicalUnit = (*Disk)(nil)
@@ -88,6 +100,12 @@ func New(c Config) (*Disk, error) {
 		provisioning: provisioning{thin: !c.Thick && c.Store.Kind != StoreNull, granularity: chunkSize}, groups: c.PortGroups}
 	if c.Store.Kind == StoreFile {
 		d.provisioning.granularity = max(fileGranularity, c.BlockSize)
+	}
+	d.volatile, d.path = c.Store.Kind == StoreFile, c.Store.Path
+	d.setModes(d.defaultModes())
+	d.commands = newCommandSet(d)
+	if err := d.loadReservations(); err != nil {
+		return nil, errors.Join(err, m.close())
 	}
 	if d.groups != nil {
 		d.groups.join(d)
@@ -228,6 +246,8 @@ func (d *Disk) Disconnect(n Nexus) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.attentions.disconnect(n)
+	d.preventRemoval(n, false)
+	d.copies = slices.DeleteFunc(d.copies, func(r copyResult) bool { return r.nexus == n })
 	if d.reserved != nil && *d.reserved == n {
 		d.reserved = nil
 	}
@@ -247,11 +267,29 @@ func (d *Disk) ClearAttention(n Nexus, code scsi.ASC) {
 	d.attentions.withdraw(n, code)
 }
 
-// Reset is a logical unit reset (SAM-5, Section 6.3.3): the SPC-2 reservation goes, a stopped unit is started, and all connected nexuses
-// but those named get the unit attention.
+// Reset is a logical unit reset (SAM-5, Section 6.3.3): the SPC-2 reservation goes, so does what prevents the removal of the medium, a stopped
+// unit is started, mode pages have their defaults, and all connected nexuses but those named get the unit attention.
 func (d *Disk) Reset(code scsi.ASC, except ...Nexus) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.reserved, d.stopped = nil, false
+	d.reset()
 	d.attentions.establish(code, except...)
+}
+
+func (d *Disk) reset() {
+	d.reserved, d.stopped, d.preventers, d.copies = nil, false, nil, nil
+	d.setModes(d.defaultModes())
+}
+
+// PowerCycle is a loss of power and its return: a reset, and persistent reservations go unless the last registration asked to keep them (APTPL;
+// SPC-4, Section 5.13.6). All connected nexuses get the unit attention.
+func (d *Disk) PowerCycle(code scsi.ASC) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.reset()
+	if !d.persistent.keeps {
+		d.persistent = persistent{}
+	}
+	d.persistent.generation = 0
+	d.attentions.establish(code)
 }

@@ -196,7 +196,7 @@ func TestInquiry(t *testing.T) {
 	d.Execute(task)
 	wantGood(t, task)
 	got, err := scsi.ParseInquiry(task.DataIn)
-	want := scsi.InquiryData{DeviceType: scsi.TypeDisk, Version: 6, NormalACA: true, HierarchicalLUNs: true, ResponseDataFormat: 2, MultiPort: true, CommandQueuing: true,
+	want := scsi.InquiryData{DeviceType: scsi.TypeDisk, Version: 6, NormalACA: true, HierarchicalLUNs: true, ResponseDataFormat: 2, MultiPort: true, CommandQueuing: true, ThirdPartyCopy: true,
 		Vendor: "ACME", Product: "Rocket", Revision: "1.0", VersionDescriptors: []uint16{0x00a0, 0x0962, 0x0460, 0x04c0}}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
@@ -287,7 +287,7 @@ func TestCapacityAndModes(t *testing.T) {
 func TestUnknownCommands(t *testing.T) {
 	d := newDisk(t, Config{})
 	wantCheck(t, do(d, alice, []byte{0x1c, 0, 0, 0, 0, 0}), scsi.IllegalRequest, scsi.InvalidOpcode)
-	wantCheck(t, do(d, alice, []byte{0x15, 0, 0, 0, 0, 0}), scsi.IllegalRequest, scsi.InvalidOpcode) // MODE SELECT(6), known but not had
+	wantCheck(t, do(d, alice, []byte{byte(scsi.OpPreventAllowRemoval), 0, 0, 0, 0, 0}), scsi.IllegalRequest, scsi.InvalidOpcode) // known but not had
 	wantCheck(t, do(d, alice, scsi.PersistentReserveIn(9, 64)), scsi.IllegalRequest, scsi.InvalidFieldInCDB)
 	wantCheck(t, do(d, alice, nil), scsi.IllegalRequest, scsi.InvalidFieldInCDB)
 }
@@ -296,7 +296,7 @@ func TestUnknownCommands(t *testing.T) {
 func TestSupportedOperationCodesAreTrue(t *testing.T) {
 	d := newDisk(t, Config{})
 	listed, err := scsi.ParseSupportedOpcodes(do(d, alice, scsi.ReportSupportedOpcodes(65535)).DataIn)
-	if err != nil || len(listed) != len(supported) {
+	if err != nil || len(listed) != len(d.commands.list) {
 		t.Fatalf("%d commands are listed, %v", len(listed), err)
 	}
 	has := map[scsi.Opcode]bool{}

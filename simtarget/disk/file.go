@@ -123,6 +123,8 @@ func (s *fileStore) zero(offset, n uint64) error {
 	return deallocate(s.file, offset, n)
 }
 
+func (s *fileStore) erase(end uint64) error { return s.zero(0, end) }
+
 // writeZeros is the way of deallocate where no holes can be made: blocks that read as zeros are left alone.
 func writeZeros(file *os.File, offset, n uint64) error {
 	const piece = 1 << 18

@@ -1,13 +1,6 @@
 package disk
 
-import (
-	"math"
-
-	"github.com/iscsispec/iscsispec/scsi"
-)
-
-// maxUnmapDescriptors bounds one UNMAP parameter list, and stands in VPD page B0h.
-const maxUnmapDescriptors = 64
+import "github.com/iscsispec/iscsispec/scsi"
 
 func (d *Disk) deviceType() scsi.DeviceType {
 	if d.sequential {
@@ -52,7 +45,12 @@ func (d *Disk) standardInquiry(protocolLevel byte) scsi.InquiryData {
 	if d.sequential {
 		command = scsi.DescriptorSSC4
 	}
+	tpgs := byte(0)
+	if d.groups != nil {
+		tpgs = d.groups.tpgs()
+	}
 	return scsi.InquiryData{
+		Removable: d.removable, TargetPortGroups: tpgs, ThirdPartyCopy: !d.sequential,
 		DeviceType: d.deviceType(), Version: 6, NormalACA: true, HierarchicalLUNs: true, ResponseDataFormat: 2, CommandQueuing: true, MultiPort: true,
 		Vendor: d.identity.Vendor, Product: d.identity.Product, Revision: d.identity.Revision,
 		VersionDescriptors: []uint16{scsi.DescriptorSAM5, scsi.DescriptorISCSI + uint16(protocolLevel&0x1f), scsi.DescriptorSPC4, command},
@@ -66,6 +64,11 @@ func (d *Disk) designators(n Nexus) []byte {
 	b = scsi.T10Designator(d.identity.Vendor, d.identity.Product+" "+d.identity.Serial).Append(b)
 	if n.RelativePort != 0 {
 		b = scsi.RelativePortDesignator(n.RelativePort).Append(b)
+		if d.groups != nil {
+			if id, _, found := d.groups.of(n.RelativePort); found {
+				b = scsi.PortGroupDesignator(id).Append(b)
+			}
+		}
 	}
 	if n.Target != "" {
 		b = scsi.PortNameDesignator(n.Target, n.PortGroupTag).Append(b)
@@ -78,15 +81,15 @@ func (d *Disk) designators(n Nexus) []byte {
 func (d *Disk) blockPage(page *scsi.VPD) bool {
 	switch page.Page {
 	case scsi.VPDBlockLimits:
-		most := uint32(d.maxTransferBytes / d.blockSize)
-		page.Body = scsi.BlockLimits{MaxTransfer: most, OptimalTransfer: min(most, uint32(max(1, (1<<20)/d.blockSize))),
-			MaxUnmapLBACount: math.MaxUint32, MaxUnmapDescriptors: maxUnmapDescriptors,
-			OptimalUnmapGranularity: uint32(chunkSize / d.blockSize), UnmapGranularityAlignmentValid: true}.AppendBody(nil)
+		page.Body = d.blockLimits().AppendBody(nil)
 	case scsi.VPDBlockDeviceCharacteristics:
 		page.Body = scsi.BlockDeviceCharacteristics{RotationRate: 1}.AppendBody(nil)
 	case scsi.VPDLogicalBlockProvisioning:
-		page.Body = scsi.LogicalBlockProvisioning{Unmap: true, WriteSame16Unmap: true, WriteSame10Unmap: true, ReadZeros: 1,
-			ProvisioningType: 2}.AppendBody(nil)
+		body := scsi.LogicalBlockProvisioning{}
+		if d.provisioning.thin {
+			body = scsi.LogicalBlockProvisioning{Unmap: true, WriteSame16Unmap: true, WriteSame10Unmap: true, ReadZeros: 1, ProvisioningType: 2}
+		}
+		page.Body = body.AppendBody(nil)
 	default:
 		return false
 	}

@@ -104,6 +104,16 @@ func (i *Inventory) Unit(lun scsi.LUN) (LogicalUnit, bool) {
 	return i.places[at].unit, true
 }
 
+func (i *Inventory) units() []LogicalUnit {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	units := make([]LogicalUnit, len(i.places))
+	for at, p := range i.places {
+		units[at] = p.unit
+	}
+	return units
+}
+
 // Connect makes a nexus known to all units. With a code other than scsi.NoAdditionalSense each unit ends the nexus's first command there
 // with that unit attention: scsi.PowerOnOrReset for a new nexus, scsi.NexusLossOccurred for one that was lost.
 func (i *Inventory) Connect(n Nexus, code scsi.ASC) {
@@ -143,10 +153,24 @@ func (i *Inventory) Reset(code scsi.ASC, except ...Nexus) {
 	}
 }
 
+// PowerCycle takes the power from all units and gives it back; their connected nexuses get the unit attention. A unit that knows no loss of
+// power is reset.
+func (i *Inventory) PowerCycle(code scsi.ASC) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, p := range i.places {
+		if unit, knows := p.unit.(interface{ PowerCycle(scsi.ASC) }); knows {
+			unit.PowerCycle(code)
+			continue
+		}
+		p.unit.Reset(code)
+	}
+}
+
 // Begin looks at a command to a LUN before its data move: see LogicalUnit.Begin.
 func (i *Inventory) Begin(lun scsi.LUN, t *Task) bool {
 	unit, found := i.Unit(lun)
-	t.unit = unit
+	t.unit, t.inventory = unit, i
 	if len(t.CDB) > 0 && scsi.Opcode(t.CDB[0]) == scsi.OpReportLUNs {
 		return i.reportLUNs(t)
 	}
@@ -170,7 +194,7 @@ func (i *Inventory) reportLUNs(t *Task) bool {
 	command, err := scsi.ParseCommand(t.CDB)
 	t.Command = command
 	if err != nil {
-		return t.refuse(err)
+		return t.refuse(err, true)
 	}
 	direction, length := command.Transfer(1)
 	t.Direction, t.Length = direction, int(length)

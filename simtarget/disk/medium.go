@@ -36,6 +36,8 @@ type medium interface {
 	repeat(block []byte, offset, n uint64) error
 	// zero makes n bytes from offset on read as zeros, and gives their room back as far as it can.
 	zero(offset, n uint64) error
+	// erase makes all bytes before end read as zeros, whatever they held before anything was written, and gives their room back.
+	erase(end uint64) error
 	// change hands n bytes from offset on to edit, and stores them when it returns true; nothing else is written in between.
 	change(offset uint64, n int, edit func([]byte) bool) error
 	// run returns how many bytes from offset on, and before end, are alike in taking room or not.
@@ -72,6 +74,7 @@ func (s nullStore) read(dst []byte, offset uint64) error {
 func (nullStore) write([]byte, uint64) error          { return nil }
 func (nullStore) repeat([]byte, uint64, uint64) error { return nil }
 func (nullStore) zero(uint64, uint64) error           { return nil }
+func (nullStore) erase(uint64) error                  { return nil }
 func (nullStore) flush() error                        { return nil }
 func (nullStore) close() error                        { return nil }
 

@@ -21,6 +21,7 @@ type persistent struct {
 	registrations []registration // in order of registering
 	kind          scsi.ReservationType
 	holder        Nexus // meaningful while kind is not 0 and not of all registrants
+	keeps         bool  // over a loss of power: APTPL of the last registration
 }
 
 func (p *persistent) find(n Nexus) int {
@@ -74,7 +75,7 @@ func (p *persistent) in(t *Task) {
 	case scsi.ReadReservation:
 		b = scsi.AppendReservation(b, p.generation, p.held())
 	case scsi.ReportCapabilities:
-		b = scsi.AppendPersistentCapabilities(b)
+		b = scsi.PersistentCapabilities{CanPersist: true, Persists: p.keeps}.Append(b)
 	case scsi.ReadFullStatus:
 		list := make([]scsi.Registrant, len(p.registrations))
 		for i, r := range p.registrations {
@@ -100,12 +101,16 @@ func (p *persistent) held() *scsi.Reservation {
 // persistentOut executes PERSISTENT RESERVE OUT (SPC-4, Section 6.16). d.mu is held.
 func (d *Disk) persistentOut(t *Task) {
 	p, action := &d.persistent, scsi.PersistentOutAction(t.Command.ServiceAction)
+	if action == scsi.PersistentRegisterAndMove {
+		d.registerAndMove(t)
+		return
+	}
 	parameters, err := scsi.ParsePersistentOut(t.DataOut)
 	if err != nil {
 		t.fail(scsi.IllegalRequest, scsi.ParameterListLengthError)
 		return
 	}
-	if parameters.SpecifyPorts || parameters.AllTargetPorts || parameters.PersistPowerLoss {
+	if parameters.SpecifyPorts || parameters.AllTargetPorts { // REPORT CAPABILITIES claims neither
 		t.fail(scsi.IllegalRequest, scsi.InvalidFieldInParameters)
 		return
 	}
@@ -146,6 +151,7 @@ func (d *Disk) register(t *Task, at int, parameters scsi.PersistentOutParameters
 	}
 	switch {
 	case at < 0 && fresh == 0: // nothing to take away
+		return
 	case at < 0 && len(p.registrations) >= maxRegistrations:
 		t.fail(scsi.IllegalRequest, scsi.InsufficientRegistration)
 		return
@@ -157,6 +163,7 @@ func (d *Disk) register(t *Task, at int, parameters scsi.PersistentOutParameters
 		p.registrations[at].key = fresh
 	}
 	p.generation++
+	p.keeps = parameters.PersistPowerLoss
 }
 
 // unregister takes a registration away, and the reservation with it when this was its last or only holder; registrants of a reservation for
@@ -213,8 +220,8 @@ func (d *Disk) release(t *Task) {
 	}
 }
 
-// preempt takes away the registrations with a key, and the reservation when the key is its holder's (SPC-4, Section 5.13.11.4). Tasks of
-// the preempted nexuses are the target's, not the disk's: PREEMPT AND ABORT leaves them alone.
+// preempt takes away the registrations with a key, and the reservation when the key is its holder's (SPC-4, Section 5.13.11.4). Who
+// loses a registration forbids the removal of the medium no longer; PREEMPT AND ABORT names them in Task.Aborted.
 func (d *Disk) preempt(t *Task, key uint64) {
 	p := &d.persistent
 	all := allRegistrants(p.kind)
@@ -233,6 +240,10 @@ func (d *Disk) preempt(t *Task, key uint64) {
 		if goes {
 			removed++
 			d.attentions.add(r.nexus, scsi.RegistrationsPreempted)
+			d.preventRemoval(r.nexus, false)
+			if t.Command.ServiceAction == byte(scsi.PersistentPreemptAbort) {
+				t.Aborted = append(t.Aborted, r.nexus)
+			}
 		}
 		return goes
 	})

@@ -15,20 +15,33 @@ const (
 
 func accessOf(c *scsi.Command) access {
 	switch c.Opcode {
-	case scsi.OpInquiry, scsi.OpReportLUNs, scsi.OpRequestSense, scsi.OpMaintenanceIn, scsi.OpRelease6,
-		scsi.OpReadCapacity10, scsi.OpServiceActionIn16:
+	case scsi.OpInquiry, scsi.OpReportLUNs, scsi.OpRequestSense, scsi.OpMaintenanceIn, scsi.OpRelease6, scsi.OpRelease10,
+		scsi.OpReadCapacity10, scsi.OpLogSense, scsi.OpReceiveCopyResults:
 		return unaffected
+	case scsi.OpServiceActionIn16:
+		if c.ServiceAction == scsi.ServiceActionReadCapacity16 {
+			return unaffected
+		}
 	case scsi.OpPersistentReserveIn, scsi.OpPersistentReserveOut:
 		return persists
-	case scsi.OpReserve6:
+	case scsi.OpReserve6, scsi.OpReserve10:
 		return reserves
-	case scsi.OpWrite6, scsi.OpWrite10, scsi.OpWrite12, scsi.OpWrite16, scsi.OpWriteSame10, scsi.OpWriteSame16, scsi.OpUnmap,
-		scsi.OpSynchronizeCache10, scsi.OpSynchronizeCache16:
+	case scsi.OpSynchronizeCache10, scsi.OpSynchronizeCache16, scsi.OpUnmap, scsi.OpSanitize, scsi.OpExtendedCopy, scsi.OpModeSelect6,
+		scsi.OpModeSelect10, scsi.OpSendDiagnostic, scsi.OpMaintenanceOut:
+		return writes
+	case scsi.OpPreventAllowRemoval:
+		if c.Prevent == 0 {
+			return unaffected
+		}
 		return writes
 	case scsi.OpStartStopUnit:
 		if !c.Start || c.PowerCondition != 0 {
 			return writes
 		}
+		return unaffected
+	}
+	if needOf(c.Opcode) == needsRoom {
+		return writes
 	}
 	return reads
 }

@@ -122,6 +122,15 @@ func (s *store) zero(offset, n uint64) error {
 	return nil
 }
 
+// erase forgets the content too, so that it costs nothing however large the disk is.
+func (s *store) erase(uint64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.content, s.zeroContent, s.stored = Zeros{}, true, 0
+	clear(s.chunks)
+	return nil
+}
+
 // clearPart zeroes a part of one chunk.
 func (s *store) clearPart(offset, n uint64) error {
 	index, within := offset/chunkSize, offset%chunkSize

@@ -30,13 +30,23 @@ type Task struct {
 	Length    int            // set by Begin: bytes that the CDB asks to transfer in that direction
 
 	Status scsi.Status // set when the command ends
-	Sense  []byte      // fixed format, with CHECK CONDITION only; valid until Reset
+	Sense  []byte      // with CHECK CONDITION only, fixed format unless the mode pages say otherwise; valid until Reset
 	DataIn []byte      // set when the command ends: what the device presents, cut to the allocation length; may alias Buffer
 
-	begun    bool
-	unit     LogicalUnit // set by Inventory.Begin
-	senseBuf [scsi.FixedSenseLength]byte
+	// Aborted is set when the command ends: the nexuses whose tasks on the logical unit it aborts, as PREEMPT AND ABORT does. Ending those tasks
+	// is the caller's; a unit attention tells their initiators.
+	Aborted []Nexus
+
+	begun           bool
+	descriptorSense bool
+	unit            LogicalUnit // set by Inventory.Begin
+	inventory       *Inventory  // set by Inventory.Begin
+	senseBuf        [senseSize]byte
 }
+
+// senseSize is the most that sense data of this package take: a header, and descriptors for information, command specific information and
+// the field in error.
+const senseSize = 8 + 12 + 12 + 8
 
 // Reset makes the task new, keeping only Buffer.
 func (t *Task) Reset() { *t = Task{Buffer: t.Buffer} }
@@ -44,7 +54,19 @@ func (t *Task) Reset() { *t = Task{Buffer: t.Buffer} }
 // Fail ends the task with CHECK CONDITION and the sense data, and presents no data.
 func (t *Task) Fail(s scsi.Sense) {
 	t.Status, t.DataIn = scsi.StatusCheckCondition, nil
+	if t.descriptorSense {
+		t.Sense = s.AppendDescriptor(t.senseBuf[:0])
+		return
+	}
 	t.Sense = s.Append(t.senseBuf[:0])
+}
+
+// siblings are the logical units of the target through which the command came.
+func (t *Task) siblings() []LogicalUnit {
+	if t.inventory == nil {
+		return nil
+	}
+	return t.inventory.units()
 }
 
 // fail is Fail with a key and a code; it returns true for the "has ended" result of Begin.

@@ -1,0 +1,45 @@
+package disk
+
+import (
+	"bytes"
+
+	"github.com/iscsispec/iscsispec/scsi"
+)
+
+// executeExclusive ends the commands that read and write in one piece.
+func (d *Disk) executeExclusive(t *Task, offset uint64) {
+	if len(t.DataOut) < t.Length { // nothing is written in part
+		t.fail(scsi.AbortedCommand, scsi.NotEnoughUnsolicitedData)
+		return
+	}
+	var err error
+	switch t.Command.Opcode {
+	case scsi.OpCompareAndWrite:
+		err = d.compareAndWrite(t, offset)
+	case scsi.OpORWrite16:
+		err = d.medium.change(offset, t.Length, func(data []byte) bool {
+			for i, b := range t.DataOut[:t.Length] {
+				data[i] |= b
+			}
+			return true
+		})
+	case scsi.OpWriteAtomic16:
+		err = d.medium.write(t.DataOut[:t.Length], offset)
+	}
+	if !t.check(err, scsi.WriteError) && t.Status == scsi.StatusGood {
+		d.settle(t)
+	}
+}
+
+// compareAndWrite writes the second half of the data-out when the medium holds the first (SBC-3, Section 5.3).
+func (d *Disk) compareAndWrite(t *Task, offset uint64) error {
+	want, fresh := t.DataOut[:t.Length/2], t.DataOut[t.Length/2:t.Length]
+	return d.medium.change(offset, len(want), func(data []byte) bool {
+		if !bytes.Equal(data, want) {
+			t.miscompare(firstDifference(data, want))
+			return false
+		}
+		copy(data, fresh)
+		return true
+	})
+}
