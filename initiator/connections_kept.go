@@ -61,39 +61,61 @@ func (s *managedSession) wanted() int {
 func (s *managedSession) keepUp() {
 	if s.wanted() > 1 && s.session != nil && s.keeper != s.session && s.kind != Discovery {
 		s.keeper = s.session
-		go s.keepConnections(s.session)
+		go s.keepConnections(s.session, s.beginFurther(s.session))
 	}
+}
+
+// furtherLogin is the login of a further connection that the owner has begun; it lacks when none is called for.
+type furtherLogin struct {
+	lacks    bool
+	cfg      LoginConfig
+	err      error
+	began    time.Time
+	interval time.Duration // to the next look
+}
+
+// beginFurther begins the login of a connection that the session lacks. Only the owner calls it: so the login's CmdSN has its place among the
+// commands that are sent at this instant, whichever goroutine is quicker.
+func (s *managedSession) beginFurther(session *Session) furtherLogin {
+	f := furtherLogin{lacks: s.lacksConnection(session), began: time.Now(), interval: s.cfg.interval()}
+	if f.lacks {
+		f.cfg, f.err = session.beginJoin(iscsi.Address{})
+	}
+	return f
 }
 
 // keepConnections opens the connections that a session lacks, one after the other, until the session ends. What fails is tried again after the
 // reconnect interval, from start to start, and costs the session nothing.
-func (s *managedSession) keepConnections(session *Session) {
+func (s *managedSession) keepConnections(session *Session, next furtherLogin) {
 	for {
-		began := time.Now()
-		lacking, interval := 0, time.Duration(0)
-		if !s.ask(func() { lacking, interval = s.wanted()-len(session.Connections()), s.cfg.interval() }) {
-			return
-		}
-		if most := session.Info().Params.MaxConnections - len(session.Connections()); lacking > most {
-			lacking = most
-		}
-		if lacking > 0 {
-			ctx, cancel := context.WithCancel(session.life)
-			cid, err := session.AddConnection(ctx, iscsi.Address{})
-			cancel()
+		if next.lacks {
+			if next.err == nil {
+				next.err = session.logInFurther(session.life, next.cfg)
+			}
+			cid, err := next.cfg.CID, next.err
 			s.inbox.post(func() { s.recordConnection(cid, err) })
-			if err == nil {
-				continue
+		}
+		if !next.lacks || next.err != nil {
+			timer := time.NewTimer(next.interval - time.Since(next.began))
+			select {
+			case <-timer.C:
+			case <-session.Done():
+				timer.Stop()
+				return
 			}
 		}
-		timer := time.NewTimer(interval - time.Since(began))
-		select {
-		case <-timer.C:
-		case <-session.Done():
-			timer.Stop()
+		var following furtherLogin
+		if !s.ask(func() { following = s.beginFurther(session) }) {
 			return
 		}
+		next = following
 	}
+}
+
+// lacksConnection tells whether the session is to have a connection more, and may.
+func (s *managedSession) lacksConnection(session *Session) bool {
+	held := len(session.Connections())
+	return held < s.wanted() && held < session.Info().Params.MaxConnections
 }
 
 // recordConnection tells the trace how the opening of a further connection went.

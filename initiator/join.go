@@ -70,27 +70,38 @@ func (x *loginExchange) checkGroup() error {
 // A failure leaves the session as it was: ErrConnectionLimit, ErrNotSupported for a discovery session, *LoginError, *RedirectError, the
 // error that the session ended with.
 func (s *Session) AddConnection(ctx context.Context, portal iscsi.Address) (cid uint16, err error) {
+	cfg, err := s.beginJoin(portal)
+	if err != nil {
+		return 0, err
+	}
+	return cfg.CID, s.logInFurther(ctx, cfg)
+}
+
+// beginJoin numbers the login of a further connection, which logInFurther has to follow.
+func (s *Session) beginJoin(portal iscsi.Address) (LoginConfig, error) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	cfg, err := s.nextLogin(portal)
 	if err == nil {
 		s.joining = append(s.joining, cfg.CID)
 	}
-	s.mu.Unlock()
-	if err != nil {
-		return 0, err
-	}
+	return cfg, err
+}
+
+// logInFurther does the login that beginJoin has begun.
+func (s *Session) logInFurther(ctx context.Context, cfg LoginConfig) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.life, cancel)() // The end of the session ends the login too.
 	a := &loginAttempt{cfg: cfg, dev: s.dev, dialer: s.dialer}
-	_, err = a.run(ctx)
+	_, err := a.run(ctx)
 	s.mu.Lock()
 	s.joining = slices.DeleteFunc(s.joining, func(other uint16) bool { return other == cfg.CID })
 	s.mu.Unlock()
 	if err != nil && s.dev.Recovery.AddFailureEndsSession {
 		s.fail(err)
 	}
-	return cfg.CID, err
+	return err
 }
 
 // nextLogin prepares the login of a further connection. The mutex is held.

@@ -22,7 +22,7 @@ func (s *managedSession) logOff(reply func(error)) {
 // and a connection in use is logged out. What the target completes before its Logout Response still counts.
 func (s *managedSession) beginEnd(reason string) {
 	s.ending, s.ready = true, false
-	s.dropScan()
+	giveUp := s.endScan()
 	s.failQueue(func(*pending) bool { return true }, ErrLoggedOut, s.m.dev.Queue.ForgetAtLogoff)
 	if s.state != StateLoggingOff {
 		s.become(StateLoggingOff, reason, nil)
@@ -37,18 +37,22 @@ func (s *managedSession) beginEnd(reason string) {
 	}
 	if s.session != nil && !s.leaving {
 		s.leaving = true
-		go s.leave(s.session, s.abrupt)
+		go s.leave(s.session, s.abrupt, giveUp)
+	} else {
+		giveUp()
 	}
 	s.endIfIdle()
 }
 
-// leave logs out beside the owner, or closes the connection.
-func (s *managedSession) leave(session *Session, abrupt bool) {
+// leave logs out beside the owner, or closes the connection. The scan that was in progress is given up behind the Logout Request, so that none
+// of its commands is aborted before it.
+func (s *managedSession) leave(session *Session, abrupt bool, giveUpScan func()) {
 	var err error
 	if !abrupt {
-		err = session.Logout(context.Background())
+		err = session.logoutAnd(context.Background(), giveUpScan)
 	}
 	session.Close()
+	giveUpScan()
 	<-session.Done()
 	s.inbox.post(func() { s.left(err) })
 }

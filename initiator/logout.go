@@ -19,18 +19,24 @@ func (e *LogoutError) Error() string { return fmt.Sprintf("logout response %v", 
 // completes before its Logout Response counts, and what is left is completed with ErrLoggedOut (RFC 7143, Section 11.14). When Logout returns,
 // the session is over, whatever the error: *LogoutError, ErrTimeout after LoginConfig.LogoutTimeout, the context's, or
 // ErrTransportLost if the connection was lost before.
-func (s *Session) Logout(ctx context.Context) error {
+func (s *Session) Logout(ctx context.Context) error { return s.logoutAnd(ctx, func() {}) }
+
+// logoutAnd is Logout, with underWay called as soon as the Logout Request has its place in the line or there is none to send: what is given up
+// from then on is not aborted one by one, because the logout ends it all.
+func (s *Session) logoutAnd(ctx context.Context, underWay func()) error {
 	s.mu.Lock()
 	c := s.lead()
 	if c == nil {
 		err := s.logoutBetween()
 		s.mu.Unlock()
+		underWay()
 		<-s.ended
 		return err
 	}
 	s.byUser = true
 	if s.info.Type == DiscoverySession && s.cfg.Manners.orOwn().DropsDiscovery {
 		s.mu.Unlock()
+		underWay()
 		c.fail(ErrLoggedOut)
 		<-s.ended
 		return nil
@@ -47,6 +53,7 @@ func (s *Session) Logout(ctx context.Context) error {
 		c.uncork()
 	}
 	s.mu.Unlock()
+	underWay()
 	if err == nil {
 		err = x.wait(ctx)
 	}

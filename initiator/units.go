@@ -78,12 +78,16 @@ func askSession(ctx context.Context, session *Session, q question) reply {
 }
 
 // dropScan gives up the scan in progress; its result will be ignored.
-func (s *managedSession) dropScan() {
+func (s *managedSession) dropScan() { s.endScan()() }
+
+// endScan lets the result of the scan in progress be ignored, and returns what gives its commands up; that may be called more than once.
+func (s *managedSession) endScan() (giveUp func()) {
+	giveUp = func() {}
 	if s.scan != nil {
-		s.scan.cancel()
-		s.scan = nil
+		giveUp, s.scan = s.scan.cancel, nil
 	}
 	s.rescan = false
+	return giveUp
 }
 
 // scanEnded takes the result of an enumeration.

@@ -129,8 +129,10 @@ func (t *T) breathe() {
 	time.Sleep(now - now%faults.Grain + faults.Grain - now)
 }
 
-// tell puts the ends of operations into the trace, in an order that does not depend on the goroutines that brought them.
+// tell puts the ends of operations into the trace, in an order that does not depend on the goroutines that brought them: what else ends at
+// this instant is waited for first.
 func (t *T) tell() {
+	t.breathe()
 	for {
 		var first *Pending
 		for _, p := range t.pending {

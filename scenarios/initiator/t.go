@@ -127,18 +127,11 @@ func (t *T) retire() {
 	}
 	t.portals, t.letters = map[string]*portal{}, nil
 	t.conns, t.sessions, t.pending = nil, nil, nil
-	// What the initiator still dialled belongs to nobody any more.
 	t.breathe()
-	for _, letter := range t.letters {
-		for raw := t.portals[letter].take(); raw != nil; raw = t.portals[letter].take() {
-			_ = raw.Close()
-		}
-	}
 }
 
 // lastWord puts into the trace what ended up to now, this very instant included. What ends from here on ends because of the teardown.
 func (t *T) lastWord() {
-	t.breathe()
 	t.tell()
 	for _, p := range t.pending {
 		p.told = true

@@ -77,7 +77,8 @@ func OneTrace(t *testing.T, suite scenarios.Suite, allow scenarios.Risk, runs fu
 			first := jsonl(t, runner.One(t.Context(), e, nil))
 			for again := range runs(e.ID) - 1 {
 				if got := jsonl(t, runner.One(t.Context(), e, nil)); !bytes.Equal(first, got) {
-					t.Fatalf("run %d left another trace, from line %d on", again+2, differs(first, got))
+					line, was, is := differs(first, got)
+					t.Fatalf("run %d left another trace, from line %d on:\n%.400s\n%.400s", again+2, line, was, is)
 				}
 			}
 		})
@@ -93,13 +94,14 @@ func jsonl(t *testing.T, r *scenarios.Result) []byte {
 	return text.Bytes()
 }
 
-// differs gives the first line, counted from 1, in which two texts are not the same.
-func differs(a, b []byte) int {
+// differs gives the first line, counted from 1, in which two texts are not the same, and what either has there.
+func differs(a, b []byte) (line int, was, is []byte) {
 	as, bs := bytes.Split(a, []byte("\n")), bytes.Split(b, []byte("\n"))
 	for i := range min(len(as), len(bs)) {
 		if !bytes.Equal(as[i], bs[i]) {
-			return i + 1
+			return i + 1, as[i], bs[i]
 		}
 	}
-	return min(len(as), len(bs)) + 1
+	n := min(len(as), len(bs))
+	return n + 1, bytes.Join(as[n:], []byte("\n")), bytes.Join(bs[n:], []byte("\n"))
 }
