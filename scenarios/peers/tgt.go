@@ -251,6 +251,9 @@ func (t *TGT) DiskFile(target, disk int) string {
 	return filepath.Join(t.dir, fmt.Sprintf("disk-%d-%d", target, disk))
 }
 
+// PID returns the number of tgtd's process.
+func (t *TGT) PID() int { return t.cmd.Process.Pid }
+
 // Log returns what tgtd wrote.
 func (t *TGT) Log() string { return t.log.String() }
 

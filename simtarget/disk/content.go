@@ -30,13 +30,35 @@ func (p Pattern) Fill(dst []byte, lba uint64, blockSize int) {
 }
 
 func (p Pattern) fillBlock(block []byte, lba uint64) {
-	x := p.Seed ^ lba*0x9e3779b97f4a7c15
+	x := p.Seed ^ lba*golden
 	binary.BigEndian.PutUint64(block, lba)
-	for at := 8; at+8 <= len(block); at += 8 {
-		x += 0x9e3779b97f4a7c15
-		high, low := bits.Mul64(x, 0xbf58476d1ce4e5b9)
-		binary.LittleEndian.PutUint64(block[at:], high^low)
+	rest := block[8:]
+	for len(rest) >= 32 { // four at a time: what is read and was never written is computed each time
+		b := (*[32]byte)(rest)
+		binary.LittleEndian.PutUint64(b[0:], mix(x+golden))
+		binary.LittleEndian.PutUint64(b[8:], mix(x+golden2))
+		binary.LittleEndian.PutUint64(b[16:], mix(x+golden3))
+		x += golden4
+		binary.LittleEndian.PutUint64(b[24:], mix(x))
+		rest = rest[32:]
 	}
+	for ; len(rest) >= 8; rest = rest[8:] {
+		x += golden
+		binary.LittleEndian.PutUint64(rest, mix(x))
+	}
+}
+
+// golden is the step of x from one group of eight bytes to the next; the others are as many steps, modulo 2^64.
+const (
+	golden  uint64 = 0x9e3779b97f4a7c15
+	golden2        = 0x9e3779b97f4a7c15 * 2 & (1<<64 - 1)
+	golden3        = 0x9e3779b97f4a7c15 * 3 & (1<<64 - 1)
+	golden4        = 0x9e3779b97f4a7c15 * 4 & (1<<64 - 1)
+)
+
+func mix(x uint64) uint64 {
+	high, low := bits.Mul64(x, 0xbf58476d1ce4e5b9)
+	return high ^ low
 }
 
 // Block returns one block of the pattern, newly made.
