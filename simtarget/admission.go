@@ -24,7 +24,8 @@ func (l *login) findSession() error {
 			same = s
 		case s.tsih == l.tsih && a.dev.Sessions.GlobalTSIH && s.isid == l.isid && s.initiator == l.initiator:
 			same = s
-		case s.initiator != l.initiator || s.isid != l.isid || s.target != l.target || s.discovery != l.discovery || s.tag != l.c.portal.Tag:
+		case s.initiator != l.initiator || s.isid != l.isid || s.target != l.target || s.discovery != l.discovery ||
+			s.tag != l.c.portal.Tag && !a.dev.Connections.AnyPortalGroup:
 		case s.tsih == l.tsih:
 			same = s
 		case dev.ISIDAloneReinstates:
@@ -36,6 +37,9 @@ func (l *login) findSession() error {
 	}
 	if same == nil {
 		return refuse(iscsi.StatusSessionDoesNotExist, "no session with TSIH 0x%04x and this ISID", l.tsih)
+	}
+	if same.portal != l.c.portal && a.dev.Connections.OnePortalOnly {
+		return refuse(iscsi.StatusCannotInclude, "the session began at another portal")
 	}
 	if !l.joinable(same) {
 		return refuse(iscsi.StatusTooManyConnections, "MaxConnections is %d", same.params.MaxConnections)
@@ -53,6 +57,9 @@ func (l *login) joinable(s *session) bool {
 
 // fits is joinable for callers who hold the session's lock.
 func (l *login) fits(s *session) bool {
+	if l.dev.Connections.RefuseFurther && len(s.conns) > 0 && s.withCID(l.cid) == nil {
+		return false
+	}
 	return s.room() || s.withCID(l.cid) != nil || l.array.joinsAnyway()
 }
 
@@ -106,7 +113,7 @@ func (l *login) admit() error {
 // result is what was negotiated, with the array's names in place.
 func (l *login) result() text.Params {
 	p := l.negotiation.Result()
-	if l.joins != nil {
+	if l.joins != nil && !l.dev.Connections.RenegotiateSession {
 		agreed := l.joins.params
 		agreed.HeaderDigest, agreed.DataDigest = p.HeaderDigest, p.DataDigest
 		agreed.MaxRecvDataSegmentLength, agreed.PeerMaxRecvDataSegmentLength = p.MaxRecvDataSegmentLength, p.PeerMaxRecvDataSegmentLength
@@ -184,6 +191,7 @@ func (s *session) opened(c *connection) {
 		s.endTasksOf(twin)
 		twin.end(EndFIN)
 	}
+	s.array.dev.Connections.takeOver(s, c)
 	s.attach(c)
 	if s.recovery != nil {
 		c.sent = &sentResponses{acked: c.statSN, told: c.statSN}

@@ -37,7 +37,8 @@ type connection struct {
 	outOfStep bool      // the header before had a wrong digest
 
 	// Of the session's lock in full feature phase, of the reading goroutine before.
-	attached   bool // one of the session's connections
+	attached   bool   // one of the session's connections
+	ownExp     uint32 // a deviation: the ExpCmdSN that this connection has brought about
 	statSN     uint32
 	tally      tally
 	textState  textExchange

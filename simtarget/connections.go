@@ -68,7 +68,13 @@ func (s *session) cids() []uint16 {
 }
 
 // room reports whether the session takes one connection more. The caller holds the session's lock.
-func (s *session) room() bool { return len(s.conns)+s.entering < s.params.MaxConnections }
+func (s *session) room() bool {
+	most := s.params.MaxConnections
+	if s.array.dev.Connections.OneBeyondMaximum {
+		most++
+	}
+	return len(s.conns)+s.entering < most
+}
 
 // endTasksOf ends what a connection carried, when it is gone for good and its tasks cannot be carried on: delivered tasks end without a
 // word and are told of by a unit attention, and what waited for its turn counts as never received (RFC 7143, Sections 11.14 and 11.14.5).
@@ -100,7 +106,7 @@ func (s *session) endTasksOf(c *connection) {
 
 // tellCleared raises the unit attention for a task that ends with its connection while the session goes on.
 func (s *session) tellCleared(k *task) {
-	if !k.begun {
+	if !k.begun || s.array.dev.Connections.SilentTermination {
 		return
 	}
 	if unit, exists := s.unit(k); exists {
@@ -165,11 +171,15 @@ func (a *Array) retained(s *session) {
 // announceLoss tells the initiator on another connection that one is gone (RFC 7143, Sections 7.1.4.3 and 11.9.1). The caller holds the
 // session's lock.
 func (s *session) announceLoss(gone *connection) {
-	c := s.lead()
-	if c == nil {
+	c, dev := s.lead(), &s.array.dev.Connections
+	s.faults.stalled = dev.StallAfterLoss
+	if c == nil || dev.SilentLoss {
 		return
 	}
 	p := pdu.AsyncMessage{Event: pdu.AsyncConnectionDrop, Parameter1: gone.cid, Parameter2: uint16(s.params.DefaultTime2Wait)}
+	if s.array.dev.Async.DropNamesCIDZero {
+		p.Parameter1 = 0
+	}
 	s.send(c, &p)
 	s.recordAsync(&p)
 }

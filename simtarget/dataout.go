@@ -144,7 +144,7 @@ func (s *session) solicit(c *connection, k *task) {
 		var out outgoing // encoded here and not by sendUnnumbered, which would take memory for the PDU
 		p.EncodeBHS(&out.bhs)
 		s.number(c, &out.bhs)
-		c.deliver(out)
+		s.pathOfR2T(c).deliver(out)
 		t.r2ts = append(t.r2ts, r)
 		t.r2tSN++
 		t.asked += n

@@ -24,4 +24,5 @@ type Deviations struct {
 	Sessions       SessionDeviations
 	Redirect       RedirectDeviations
 	Robustness     RobustnessDeviations
+	Connections    ConnectionDeviations
 }

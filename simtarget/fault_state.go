@@ -55,6 +55,7 @@ type sessionFaults struct {
 	pings      int    // answers to pings
 	pingData   []byte // of the first ping
 	pinged     bool   // the next immediate task management request meets a ping in progress
+	stalled    bool   // a connection was lost, and no command is delivered any more
 }
 
 // mark puts a key into a map that may be nil.

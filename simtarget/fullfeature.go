@@ -202,7 +202,8 @@ func (s *session) numbered(c *connection, h *pdu.BHS, ahs, data []byte, damaged 
 	if !s.accept(c, &r, damaged) {
 		return
 	}
-	if !s.order.isNext(r.cmdSN()) {
+	s.noteOrder(c, r.cmdSN())
+	if s.faults.stalled || !s.order.isNext(r.cmdSN()) {
 		if s.array.dev.TaskManagement.AllImmediate && h.Opcode() == pdu.OpTaskManagementRequest {
 			s.order.waiting[r.cmdSN()] = &request{}
 			s.execute(c, &r)

@@ -21,6 +21,8 @@ const challengeLength = 16
 func (l *login) authMethods() string {
 	p := l.array.loginPolicy().CHAP
 	switch {
+	case l.dev.Connections.TrustTSIH && l.joins != nil:
+		return "None"
 	case l.dev.Auth.RejectNone && len(p.Users) == 0:
 		return "SPKM1" // nothing that anybody offers
 	case len(p.Users) == 0, l.orders != nil && l.orders.NoAuthentication, l.discovery && p.OpenDiscovery,

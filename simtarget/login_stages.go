@@ -99,7 +99,7 @@ func (l *login) identify(pairs text.Pairs) error {
 		}
 	}
 	l.negotiation = text.NewNegotiation(text.Target, l.sessionType(), l.wants())
-	l.negotiation.SetJoining(l.joins != nil)
+	l.negotiation.SetJoining(l.joins != nil && !l.dev.Connections.RenegotiateSession)
 	if l.dev.Redirect.CleanUpFirst || l.dev.Recovery.CloseOnFirstRequest || l.dev.Auth.ReinstateBeforeAuthentication {
 		l.array.earlyCleanUp(l)
 	}

@@ -26,6 +26,9 @@ func (s *session) logout(c *connection, r *request) {
 		return
 	}
 	answer := pdu.LogoutResponse{ITT: p.ITT, Response: s.logoutOutcome(c, &p)}
+	if a.dev.Connections.WildLogoutTimes {
+		answer.Time2Wait, answer.Time2Retain = 0xbaad, 0xf00d
+	}
 	rule := a.logoutRule(s)
 	delay := a.failover.Load().LogoutReplyDelay
 	if rule != nil {
@@ -81,12 +84,16 @@ func (s *session) finishLogout(c *connection, p *pdu.LogoutRequest, answer pdu.L
 	if p.Reason != pdu.LogoutCloseSession && !a.dev.Logout.IgnoreCID {
 		named = s.withCID(p.CID)
 	}
+	dev := &a.dev.Connections
+	if dev.LogoutEndsCarrier && named != nil {
+		named = c
+	}
 	switch {
 	case named == nil: // It has gone while the answer was delayed.
 		answer.Response = pdu.LogoutCIDNotFound
 		s.send(c, &answer)
 		s.mu.Unlock()
-	case p.Reason == pdu.LogoutCloseSession || len(s.conns) == 1:
+	case p.Reason == pdu.LogoutCloseSession || len(s.conns) == 1 || dev.LogoutEndsSession:
 		s.closeByLogout(c, answer)
 	default:
 		s.closeConnectionByLogout(c, named, answer)
@@ -124,7 +131,9 @@ func (s *session) closeByLogout(c *connection, answer pdu.LogoutResponse) {
 		c.end(EndFIN)
 	}
 	for _, other := range others {
-		other.end(EndFIN)
+		if !a.dev.Connections.LogoutKeepsOthers {
+			other.end(EndFIN)
+		}
 	}
 }
 

@@ -17,6 +17,7 @@ func RowDeviations() []RowDeviation {
 		rowsFfpSequencing(), rowsDataIn(), rowsDataOut(), rowsTmf(), rowsLogout(),
 		rowsAsync(), rowsNop(), rowsText(), rowsReject(), rowsSnack(), rowsRecovery(), rowsDigest(),
 		rowsSessionManagement(), rowsRobustness(),
+		rowsConnections(),
 	} {
 		all = append(all, group...)
 	}

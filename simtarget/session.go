@@ -119,6 +119,10 @@ func (s *session) prepare(c *connection, out *outgoing, p pdu.PDU) {
 // number stores StatSN, ExpCmdSN and MaxCmdSN at their common place (RFC 7143, Section 11.2).
 func (s *session) number(c *connection, h *pdu.BHS) {
 	exp, top := s.order.advertise(s.array)
+	if dev := &s.array.dev.Connections; dev.SharedStatSN || dev.StaleExpCmdSN {
+		dev.share(s, c)
+		exp = dev.stale(c, exp)
+	}
 	putWord(h, 24, c.statSN)
 	putWord(h, 28, exp)
 	putWord(h, 32, top)

@@ -60,6 +60,7 @@ func (s *session) taskManagement(c *connection, r *request) {
 	case p.Function == pdu.FunctionTargetWarmReset || p.Function == pdu.FunctionTargetColdReset:
 		for n := s.order.exp; p.Immediate && iscsi.SNLess(n, p.CmdSN) && s.order.plug(n, p.CmdSN); n = s.order.exp {
 		}
+	case s.array.dev.Connections.LateCommandsRun:
 	case p.Immediate && endsSeveral(p.Function) && iscsi.SNLess(s.order.exp, p.CmdSN) && iscsi.SNLessEq(p.CmdSN, s.order.top+1):
 		m.early = true
 		return

@@ -146,7 +146,7 @@ func (s *session) textPart(c *connection, final bool) {
 		}
 		s.send(c, &p)
 		if x.receives > 0 {
-			c.params.PeerMaxRecvDataSegmentLength = x.receives
+			s.receives(c, x.receives)
 		}
 		*x = textExchange{}
 		return

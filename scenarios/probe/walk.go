@@ -165,6 +165,8 @@ func (w *Walk) enter(r *pdu.LoginResponse) {
 	session := c.prober.sessionOf(w, r.TSIH)
 	session.window(r.ExpCmdSN, r.MaxCmdSN)
 	session.Conns = append(session.Conns, c)
+	// Tags are unique within a session (RFC 7143, Section 11.2.1.8).
+	c.nextTag += uint32(len(session.Conns)-1) << 20
 	params := Settled(w.Said)
 	if len(session.Conns) == 1 {
 		session.Params = params

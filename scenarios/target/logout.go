@@ -30,6 +30,7 @@ func logoutChecks() []Check {
 		{ID: "logout.pending-commands.terminated-silently", Risk: scenarios.Writes, Run: logoutWithPending},
 		{ID: "logout.after-response.no-more-traffic", Run: trafficAfterLogout},
 		{ID: "logout.pending-async.logout-honoured", Run: logoutAskedFor},
+		{ID: "logout.time-fields.valid", Run: logoutTimes},
 	}
 }
 
@@ -119,4 +120,23 @@ func logoutAskedFor(t *T) {
 	}
 	t.loggedOut(c, pdu.LogoutCloseSession, c.CID)
 	t.closes(c)
+}
+
+// logoutTimesMax is the most that DefaultTime2Wait and DefaultTime2Retain can be, in seconds (RFC 7143, Sections 13.15 and 13.16).
+const logoutTimesMax = 3600
+
+func logoutTimes(t *T) {
+	for _, reason := range []pdu.LogoutReason{pdu.LogoutCloseSession, pdu.LogoutCloseConnection} {
+		t.Part(reason.String(), func() {
+			c := t.Open(probe.Login{Keys: Keys("DefaultTime2Wait=2", "DefaultTime2Retain=20")})
+			response, e := c.Logout(reason, c.CID)
+			if response == nil {
+				t.Skip("The logout has no Logout Response, which is the matter of other checks: %v.", e)
+			}
+			if response.Time2Wait > logoutTimesMax || response.Time2Retain > logoutTimesMax {
+				t.Warn("The times in the Logout Response are longer than any that can be agreed.",
+					fmt.Sprintf("Time2Wait=%d, Time2Retain=%d", response.Time2Wait, response.Time2Retain), "0 to 3600 seconds")
+			}
+		})
+	}
 }
