@@ -66,11 +66,17 @@ func tell(t *testing.T, r *scenarios.Result, node string) {
 	}
 }
 
-// OneTrace runs each check of the suite again, as often as runs says for its id, with one seed, whatever else the machine does meanwhile.
-func OneTrace(t *testing.T, suite scenarios.Suite, allow scenarios.Risk, runs func(id string) int) {
+// SkipRepetition ends a test that only repeats checks where the race detector runs.
+func SkipRepetition(t *testing.T) {
+	t.Helper()
 	if detecting {
 		t.Skip("Repeating every check is slow under the race detector, which sees each of them in the proofs; without it traces are held alike.")
 	}
+}
+
+// OneTrace runs each check of the suite again, as often as runs says for its id, with one seed, whatever else the machine does meanwhile.
+func OneTrace(t *testing.T, suite scenarios.Suite, allow scenarios.Risk, runs func(id string) int) {
+	SkipRepetition(t)
 	runner := &scenarios.Runner{T: t, Seed: 7, Allow: allow}
 	for _, e := range Registry(t, suite).Entries() {
 		t.Run(e.ID, func(t *testing.T) {
