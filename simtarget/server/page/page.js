@@ -19,7 +19,7 @@ function bytes(n) {
   const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
   let u = 0;
   while (n >= 1024 && u < units.length - 1) { n /= 1024; u++; }
-  return (u === 0 ? n : n.toFixed(n < 10 ? 2 : n < 100 ? 1 : 0)) + " " + units[u];
+  return (u === 0 ? Math.round(n) : n.toFixed(n < 10 ? 2 : n < 100 ? 1 : 0).replace(/\.0+$/, "")) + " " + units[u];
 }
 function time(seconds) {
   seconds = Math.floor(seconds);
@@ -60,11 +60,12 @@ function numbers(a, old, seconds) {
     box("Commands", false, count(c.commands), rate("commands", whole)),
     box("Received", false, bytes(c.bytes_in), rate("bytes_in", bytes)),
     box("Sent", false, bytes(c.bytes_out), rate("bytes_out", bytes)),
-    box("PDUs in / out", false, count(c.pdus_in) + " / " + count(c.pdus_out)),
+    box("PDUs received", false, count(c.pdus_in), rate("pdus_in", whole)),
+    box("PDUs sent", false, count(c.pdus_out), rate("pdus_out", whole)),
     box("Logins granted", false, count(c.logins_granted)),
     box("Redirected", false, count(c.logins_redirected)),
     box("Refused, dropped", c.logins_refused + c.logins_dropped > 0, count(c.logins_refused) + ", " + count(c.logins_dropped)),
-    box("Connections lost", c.connections_lost > 0, count(c.connections_lost)),
+    box("Connections lost", false, count(c.connections_lost)),
     box("Check conditions", false, count(c.check_conditions)),
     box("Rejects", c.rejects > 0, count(c.rejects)));
 }
