@@ -51,6 +51,8 @@ func (act *Action) verb() (string, error) {
 		{"logout", act.Logout != nil}, {"clear", act.Clear != nil}, {"release", act.Release != nil}, {"async", act.Async != nil},
 		{"ping", act.Ping != nil}, {"drop", act.Drop != nil}, {"window", act.Window != nil}, {"portal", act.Portal != nil},
 		{"lun", act.LUN != nil}, {"policy", act.Policy != nil}, {"restart", act.Restart != nil},
+		{"move", act.Move != nil}, {"owner", act.Owner != nil}, {"suspend", act.Suspend != nil}, {"alua", act.ALUA != nil},
+		{"call", act.Call != nil},
 	}
 	verb := ""
 	for _, f := range fields {

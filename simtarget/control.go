@@ -27,6 +27,11 @@ type Action struct {
 	Logout  *LogoutRule  `json:"logout,omitempty" yaml:"logout,omitempty"`
 	Policy  *Policy      `json:"policy,omitempty" yaml:"policy,omitempty"`
 	Restart *Restart     `json:"restart,omitempty" yaml:"restart,omitempty"`
+	Move    *PortalMove  `json:"move,omitempty" yaml:"move,omitempty"`
+	Owner   *OwnerChange `json:"owner,omitempty" yaml:"owner,omitempty"`
+	Suspend *Suspend     `json:"suspend,omitempty" yaml:"suspend,omitempty"`
+	ALUA    *ALUAChange  `json:"alua,omitempty" yaml:"alua,omitempty"`
+	Call    *StepCall    `json:"call,omitempty" yaml:"call,omitempty"`
 }
 
 // Times says how often a rule applies. The zero value means once, at the first match.
@@ -291,6 +296,9 @@ type PortalState struct {
 	// Name is the portal; empty means all portals.
 	Name string `json:"name,omitempty" yaml:"name,omitempty"`
 	Up   bool   `json:"up" yaml:"up"`
+	// Silent keeps a portal that is out of service listening, without an answer to what connects: as near as a listener can come to an
+	// address that has vanished.
+	Silent bool `json:"silent,omitempty" yaml:"silent,omitempty"`
 	// Drop also ends the connections that came through the portal: fin, rst or silent. Empty leaves them.
 	Drop Ending `json:"drop,omitempty" yaml:"drop,omitempty"`
 	// Tag changes the portal group tag.
@@ -313,6 +321,8 @@ type LUNChange struct {
 	// UnitAttention raises this additional sense code and qualifier, such as 0x3f0e, on every logical unit of the target for every
 	// nexus; 0 raises none.
 	UnitAttention uint16 `json:"unit_attention,omitempty" yaml:"unit_attention,omitempty"`
+	// Report says how Add and Remove are told; empty means as the profile says. It adds to UnitAttention.
+	Report LUNReport `json:"report,omitempty" yaml:"report,omitempty"`
 }
 
 // Policy replaces groups of the profile's knobs for what happens from now on. Sessions keep what they negotiated.

@@ -46,5 +46,5 @@ targets:
 func ExampleParseProfile() {
 	_, err := simtarget.ParseProfile("bad.yaml", []byte("name: bad\nportals:\n  - {name: A, address: \"nowhere\", tag: 1}\n"))
 	fmt.Println(err)
-	// Output: profile bad.yaml, line 3: portal address "nowhere", want ip:port
+	// Output: profile bad.yaml, line 3, portals[0].address: portal address "nowhere", want ip:port
 }

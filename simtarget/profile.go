@@ -14,6 +14,13 @@ type Profile struct {
 	Name string `yaml:"name"`
 	// Description says in a sentence or two what kind of array it is.
 	Description string `yaml:"description"`
+	// Facts are what is known of arrays of this kind, each with where it was read; Guesses are what was filled in.
+	Facts   []string `yaml:"facts,omitempty"`
+	Guesses []string `yaml:"guesses,omitempty"`
+	// Differs names the rows of the target catalogue that such an array answers otherwise than a sound one, each with the reason.
+	Differs []Difference `yaml:"differs,omitempty"`
+	// Defects are faults of the array by their place in Deviations, such as "Redirect.WithTag"; they are switched on. A sound array has none.
+	Defects []string `yaml:"defects,omitempty"`
 	// Portals are where the array listens, at least one.
 	Portals []Portal `yaml:"portals"`
 	// Targets are the array's target nodes, at least one.
@@ -24,6 +31,14 @@ type Profile struct {
 	Data     DataPolicy     `yaml:"data"`
 	Recovery RecoveryPolicy `yaml:"recovery"`
 	Failover FailoverPolicy `yaml:"failover"`
+}
+
+// Difference is a row of the target catalogue that a profile answers otherwise than a sound array.
+type Difference struct {
+	// Row is the row's id.
+	Row string `yaml:"row"`
+	// Why says what the array does there, and for what reason.
+	Why string `yaml:"why"`
 }
 
 // Portal is a network portal (RFC 7143, Section 4.4.1).
@@ -41,6 +56,11 @@ type Portal struct {
 	Advertised string `yaml:"advertised,omitempty"`
 	// Down makes the portal start out of service.
 	Down bool `yaml:"down,omitempty"`
+	// Silent makes the portal take connections and answer nothing on them: the nearest that a listener can come to an address that
+	// initiators cannot reach.
+	Silent bool `yaml:"silent,omitempty"`
+	// Network names the network or fault domain that the portal is in; empty is in all of them. Redirects stay within it.
+	Network string `yaml:"network,omitempty"`
 }
 
 // Target is a target node with its logical units.
@@ -51,6 +71,8 @@ type Target struct {
 	Alias string `yaml:"alias,omitempty"`
 	// Portals are the names of the portals where the target can be logged in to; empty means all.
 	Portals []string `yaml:"portals,omitempty"`
+	// Owner names the portal that serves the target at present, where the redirect picks the owner; empty means the first destination.
+	Owner string `yaml:"owner,omitempty"`
 	// LUNs are its logical units.
 	LUNs []LUN `yaml:"luns"`
 }
@@ -93,16 +115,42 @@ type LoginPolicy struct {
 	Timeout time.Duration `yaml:"timeout"`
 	// Delay is waited before each Login Response.
 	Delay time.Duration `yaml:"delay,omitempty"`
+	// SerialPerPortal takes one login at a time at each portal: the next one is not looked at before the last has succeeded, failed or
+	// timed out.
+	SerialPerPortal bool `yaml:"serial_per_portal,omitempty"`
+	// SecurityFirst refuses, with 0x0201, a login that begins in the operational stage, although no authentication may be asked for.
+	SecurityFirst bool `yaml:"security_first,omitempty"`
+	// AcceptContinue takes requests with the C bit, whose text goes on in the next one; otherwise they are refused with 0x0300.
+	AcceptContinue bool `yaml:"accept_continue"`
+	// StrictNumbers refuses, with 0x0200, a request whose CmdSN differs from that of the first one, or whose ExpStatSN is not the
+	// next number of the connection.
+	StrictNumbers bool `yaml:"strict_numbers,omitempty"`
 	// OfferUnasked makes the array offer its own limits for keys that the initiator left out and whose default is beyond the limit.
 	OfferUnasked bool `yaml:"offer_unasked"`
 	// Allow lists the initiator names that may log in; empty lets everybody in. Others are refused with AllowStatus.
 	Allow []string `yaml:"allow,omitempty"`
 	// AllowStatus is the status for initiators that Allow does not list.
 	AllowStatus Status `yaml:"allow_status"`
+	// Refuse lists logins that are refused, each in a shape of its own; the first entry that fits decides.
+	Refuse []LoginRefusal `yaml:"refuse,omitempty"`
+	// SuspendedStatus is the status while logins are suspended and the action that suspends them names none.
+	SuspendedStatus Status `yaml:"suspended_status"`
 	// CHAP asks for authentication.
 	CHAP CHAPPolicy `yaml:"chap,omitempty"`
 	// Redirect sends logins elsewhere.
 	Redirect RedirectPolicy `yaml:"redirect,omitempty"`
+}
+
+// LoginRefusal is a kind of login that the array refuses. Empty fields fit every login.
+type LoginRefusal struct {
+	// Initiator, Target and Portal are an initiator's name, a target's name and a portal's name.
+	Initiator string `yaml:"initiator,omitempty"`
+	Target    string `yaml:"target,omitempty"`
+	Portal    string `yaml:"portal,omitempty"`
+	// Discovery makes the entry about Discovery sessions instead of Normal ones.
+	Discovery bool `yaml:"discovery,omitempty"`
+	// With is the shape: a status such as "0x0203", fin, rst or silent.
+	With Excess `yaml:"with"`
 }
 
 // CHAPPolicy says who has to prove what (RFC 7143, Section 12.1.3). Profiles are no place for real secrets.
@@ -146,6 +194,8 @@ const (
 	PickFixed         Pick = "fixed"          // the first destination that is in service
 	PickLeastSessions Pick = "least-sessions" // ties go to the earlier one in the list
 	PickSticky        Pick = "sticky"         // by initiator name and ISID
+	PickInitiator     Pick = "initiator"      // by initiator name and target, so that all sessions of one share a portal
+	PickOwner         Pick = "owner"          // Target.Owner, or the first destination where that is out of service
 )
 
 // RedirectPolicy says which logins are sent on to another portal (RFC 7143, Section 11.13.5).
@@ -179,6 +229,7 @@ type Excess string
 const (
 	ExcessFIN        Excess = "fin"         // close without a Login Response
 	ExcessRST        Excess = "rst"         // reset without a Login Response
+	ExcessSilent     Excess = "silent"      // keep the connection and never answer
 	ExcessKillOldest Excess = "kill-oldest" // accept, and end the oldest session that counts
 )
 
@@ -191,6 +242,7 @@ const (
 	IdentityNameISID    Identity = "name-isid"     // whatever the portal group
 	IdentityName        Identity = "name"          // a new session ends all others of the same InitiatorName at the target
 	IdentityAddress     Identity = "address"       // a new session ends all others of the same source IP address at the target
+	IdentityNone        Identity = "none"          // no session ever replaces another
 )
 
 // Ending says how the array ends a TCP connection.
@@ -215,8 +267,16 @@ type SessionPolicy struct {
 	OnExcess Excess `yaml:"on_excess"`
 	// ExcessDelay is waited before OnExcess is done.
 	ExcessDelay time.Duration `yaml:"excess_delay,omitempty"`
+	// ExcessPoll is how often the array looks during ExcessDelay whether a place has become free; 0 looks at its end alone.
+	ExcessPoll time.Duration `yaml:"excess_poll,omitempty"`
 	// ExcessCountsStale checks the limits before reinstatement, so that a session which the login would replace counts against it.
 	ExcessCountsStale bool `yaml:"excess_counts_stale,omitempty"`
+	// HostLock gives the array to the first IP address that connects: connections from any other are closed at accept, before a login,
+	// until a session of the first address has logged out and was its last one. A host that dies keeps the lock.
+	HostLock bool `yaml:"host_lock,omitempty"`
+	// StaleTimeout keeps a session whose connection was lost for that long, beyond what Time2Retain asks for, and lets it count against
+	// the limits meanwhile.
+	StaleTimeout time.Duration `yaml:"stale_timeout,omitempty"`
 	// Identity says which session a login replaces.
 	Identity Identity `yaml:"identity"`
 	// Replaced says how the connections of a replaced session end.
@@ -233,10 +293,16 @@ type SessionPolicy struct {
 	FirstStatSN uint32 `yaml:"first_stat_sn"`
 	// FirstTSIH is the session handle of the first session; later ones count up.
 	FirstTSIH uint16 `yaml:"first_tsih"`
+	// FixedTSIH, when not 0, is the session handle of every session: the ISID alone tells them apart.
+	FixedTSIH uint16 `yaml:"fixed_tsih,omitempty"`
 	// PingInterval sends a NOP-In on a connection that has been quiet for so long; 0 sends none.
 	PingInterval time.Duration `yaml:"ping_interval,omitempty"`
 	// PingTimeout ends a connection that leaves a ping unanswered for so long.
 	PingTimeout time.Duration `yaml:"ping_timeout"`
+	// PingLUN goes into the LUN field of pings.
+	PingLUN uint32 `yaml:"ping_lun,omitempty"`
+	// StrictPingLUN ends, after a Reject (protocol error), the session of an initiator whose answer to a ping has another LUN.
+	StrictPingLUN bool `yaml:"strict_ping_lun,omitempty"`
 }
 
 // DigestPolicy says what is answered to an offer of digests.
@@ -290,12 +356,22 @@ type FailoverPolicy struct {
 	LogoutReplyDelay time.Duration `yaml:"logout_reply_delay,omitempty"`
 	// AfterRestart greets sessions after a restart with the unit attention POWER ON, RESET OR BUS DEVICE RESET.
 	AfterRestart bool `yaml:"unit_attention_after_restart"`
+	// LUNChangesAs says how a change of the logical unit inventory is told, where the action that makes it does not say.
+	LUNChangesAs LUNReport `yaml:"lun_changes_as"`
+	// ShutdownEvent is the event of the Asynchronous Message that sessions get when the array is closed: 2 (connection), 3 (session) or
+	// 0 for none.
+	ShutdownEvent int `yaml:"shutdown_event,omitempty"`
+	// ALUA divides the portals into target port groups with a state of their own (SPC-4, Section 5.16).
+	ALUA ALUAPolicy `yaml:"alua,omitempty"`
+	// Script is what the array does on its own account, and when.
+	Script Script `yaml:"script,omitempty"`
 }
 
 // NewProfile returns a profile with the defaults of all knobs and neither portals nor targets.
 func NewProfile() *Profile {
 	return &Profile{
-		Login: LoginPolicy{Timeout: 15 * time.Second, OfferUnasked: true, AllowStatus: Status(iscsi.StatusAuthorizationFailure)},
+		Login: LoginPolicy{Timeout: 15 * time.Second, OfferUnasked: true, AcceptContinue: true,
+			AllowStatus: Status(iscsi.StatusAuthorizationFailure), SuspendedStatus: Status(iscsi.StatusServiceUnavailable)},
 		Session: SessionPolicy{
 			OnExcess: "0x0302", Identity: IdentityNameISIDTag, Replaced: EndFIN, CommandWindow: 32, ImmediateCommands: 8, MaxConnections: 1,
 			FirstStatSN: 0x1000, FirstTSIH: 0x0101, PingTimeout: 30 * time.Second,
@@ -306,6 +382,6 @@ func NewProfile() *Profile {
 			StatusInDataIn: true, ProtocolLevel: 2,
 		},
 		Recovery: RecoveryPolicy{RetainedBytes: 16 << 20, RetainedResponses: 256, Timeout: 3 * time.Second, Attempts: 5},
-		Failover: FailoverPolicy{LogoutWithin: 10 * time.Second, AfterRestart: true},
+		Failover: FailoverPolicy{LogoutWithin: 10 * time.Second, AfterRestart: true, LUNChangesAs: ReportNone},
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/parser"
 )
 
 //go:embed profiles/*.yaml
@@ -22,16 +23,22 @@ type ProfileError struct {
 	Name string
 	// Line is where the fault is, counted from 1; 0 when it is in no line.
 	Line int
+	// Field is the place of the fault in the file, such as "login.redirect.from[0]"; empty when it is not in one field.
+	Field string
 	// Reason says what was expected and what came.
 	Reason string
 }
 
-// Error names the profile, the line and the reason.
+// Error names the profile, the line, the field and the reason.
 func (e *ProfileError) Error() string {
+	text := "profile " + e.Name
 	if e.Line > 0 {
-		return fmt.Sprintf("profile %s, line %d: %s", e.Name, e.Line, e.Reason)
+		text += fmt.Sprintf(", line %d", e.Line)
 	}
-	return fmt.Sprintf("profile %s: %s", e.Name, e.Reason)
+	if e.Field != "" {
+		text += ", " + e.Field
+	}
+	return text + ": " + e.Reason
 }
 
 // ErrUnknownProfile is wrapped by Builtin's error for a name that no profile has.
@@ -78,7 +85,7 @@ func ParseProfile(name string, data []byte) (*Profile, error) {
 	if err := p.Validate(); err != nil {
 		var own *ProfileError
 		if errors.As(err, &own) {
-			own.Name, own.Line = name, lineOf(data, own.Reason)
+			own.Name, own.Line = name, lineOfField(data, own.Field)
 		}
 		return nil, err
 	}
@@ -86,16 +93,16 @@ func ParseProfile(name string, data []byte) (*Profile, error) {
 }
 
 // decodeYAML keeps a panic of the YAML library, which some malformed files cause, from ending the program.
-func decodeYAML(data []byte, p *Profile) (err error) {
+func decodeYAML(data []byte, into any) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("no YAML that can be read: %v", r)
 		}
 	}()
-	return yaml.NewDecoder(bytes.NewReader(data), yaml.Strict()).Decode(p)
+	return yaml.NewDecoder(bytes.NewReader(data), yaml.Strict()).Decode(into)
 }
 
-// yamlError takes line and message out of the YAML library's error.
+// yamlError takes line and message out of the YAML library's error, and adds the known key that is nearest to an unknown one.
 func yamlError(name string, data []byte, err error) error {
 	e := &ProfileError{Name: name, Reason: err.Error()}
 	var y yaml.Error
@@ -103,6 +110,12 @@ func yamlError(name string, data []byte, err error) error {
 		e.Reason = y.GetMessage()
 		if t := y.GetToken(); t != nil && t.Position != nil {
 			e.Line = t.Position.Line
+		}
+	}
+	if _, rest, unknown := strings.Cut(e.Reason, `unknown field "`); unknown {
+		key, _, _ := strings.Cut(rest, `"`)
+		if near := nearest(key, profileKeys()); near != "" {
+			e.Reason += " (nearest: " + near + ")"
 		}
 	}
 	if e.Line == 0 {
@@ -126,6 +139,28 @@ func lineOf(data []byte, reason string) int {
 	return 0
 }
 
+// lineOfField finds the line of a field, or of the nearest field above it that the file has; 0 when it has none of them.
+func lineOfField(data []byte, field string) (line int) {
+	defer func() {
+		if recover() != nil {
+			line = 0 // the file was read before, but the library walks it in another way here
+		}
+	}()
+	file, err := parser.ParseBytes(data, 0)
+	if err != nil {
+		return 0
+	}
+	for field != "" {
+		if path, err := yaml.PathString("$." + field); err == nil {
+			if node, err := path.FilterFile(file); err == nil && node != nil && node.GetToken() != nil {
+				return node.GetToken().Position.Line
+			}
+		}
+		field = field[:max(strings.LastIndexAny(field, ".["), 0)]
+	}
+	return 0
+}
+
 // YAML prints the profile with every field, defaults included. ParseProfile reads the same profile from it.
 func (p *Profile) YAML() ([]byte, error) {
 	return yaml.MarshalWithOptions(p, yaml.IndentSequence(true))
@@ -141,6 +176,9 @@ func (p *Profile) clone() *Profile {
 	}
 	c.Login.Allow = slices.Clone(p.Login.Allow)
 	c.Login.CHAP.Users = slices.Clone(p.Login.CHAP.Users)
+	c.Login.Refuse, c.Defects = slices.Clone(p.Login.Refuse), slices.Clone(p.Defects)
+	c.Login.CHAP.Algorithms, c.Login.CHAP.OpenPortals = slices.Clone(p.Login.CHAP.Algorithms), slices.Clone(p.Login.CHAP.OpenPortals)
+	c.Failover.ALUA.Groups, c.Failover.Script = slices.Clone(p.Failover.ALUA.Groups), slices.Clone(p.Failover.Script)
 	c.Login.Redirect.From, c.Login.Redirect.To = slices.Clone(p.Login.Redirect.From), slices.Clone(p.Login.Redirect.To)
 	return &c
 }

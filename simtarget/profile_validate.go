@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/scsi"
@@ -17,42 +16,69 @@ const windowMax = 1024
 // sessionConnectionsMax bounds the connections of one session.
 const sessionConnectionsMax = 64
 
-// Validate reports as a *ProfileError the first field that cannot be.
+// Validate reports as a *ProfileError the first field that cannot be, or that contradicts another.
 func (p *Profile) Validate() error {
-	for _, check := range []func() error{p.checkNames, p.checkPortals, p.checkTargets, p.checkLogin, p.checkSession, p.checkData, p.checkRecovery} {
+	for _, check := range []func() error{
+		p.checkNames, p.checkPortals, p.checkTargets, p.checkLogin, p.checkRedirect, p.checkSession, p.checkData, p.checkRanges, p.checkRecovery,
+		p.checkFailover, p.checkContradictions,
+	} {
 		if err := check(); err != nil {
-			return &ProfileError{Name: p.Name, Reason: err.Error()}
+			e := &ProfileError{Reason: err.Error()}
+			if at, ok := err.(*fieldError); ok {
+				e.Field, e.Reason = at.path, at.reason
+			}
+			e.Name = p.Name
+			return e
 		}
 	}
 	return nil
+}
+
+// fieldError is what is wrong with one field, named by its place in the YAML file.
+type fieldError struct{ path, reason string }
+
+func (e *fieldError) Error() string { return e.path + ": " + e.reason }
+
+func wrong(path, format string, args ...any) error {
+	return &fieldError{path, fmt.Sprintf(format, args...)}
 }
 
 func (p *Profile) checkNames() error {
 	if p.Name == "" {
-		return fmt.Errorf("name is missing")
+		return wrong("name", "name is missing")
 	}
 	for _, ch := range p.Name {
 		if (ch < 'a' || ch > 'z') && (ch < '0' || ch > '9') && ch != '-' {
-			return fmt.Errorf("name %q, want lower-case letters, digits and hyphens", p.Name)
+			return wrong("name", "name %q, want lower-case letters, digits and hyphens", p.Name)
 		}
 	}
-	return nil
+	for i, d := range p.Differs {
+		if d.Row == "" || d.Why == "" {
+			return wrong(fmt.Sprintf("differs[%d]", i), "want a row's id and why")
+		}
+	}
+	_, err := p.defects()
+	return err
 }
 
 func (p *Profile) checkPortals() error {
 	if len(p.Portals) == 0 {
-		return fmt.Errorf("portals are missing")
+		return wrong("portals", "portals are missing")
 	}
 	for i, portal := range p.Portals {
+		at := fmt.Sprintf("portals[%d]", i)
 		if portal.Name == "" {
-			return fmt.Errorf("portal %d has no name", i+1)
+			return wrong(at, "portal %d has no name", i+1)
 		}
 		if _, err := netip.ParseAddrPort(portal.Address); err != nil {
-			return fmt.Errorf("portal address %q, want ip:port", portal.Address)
+			return wrong(at+".address", "portal address %q, want ip:port", portal.Address)
+		}
+		if portal.Down && portal.Silent {
+			return wrong(at+".silent", "portal %q is both down and silent, want one", portal.Name)
 		}
 		for _, other := range p.Portals[:i] {
 			if other.Name == portal.Name || other.Address == portal.Address {
-				return fmt.Errorf("portal %q has the name or address of another", portal.Name)
+				return wrong(at, "portal %q has the name or address of another", portal.Name)
 			}
 		}
 	}
@@ -61,141 +87,84 @@ func (p *Profile) checkPortals() error {
 
 func (p *Profile) checkTargets() error {
 	if len(p.Targets) == 0 {
-		return fmt.Errorf("targets are missing")
+		return wrong("targets", "targets are missing")
 	}
 	for i, t := range p.Targets {
+		at := fmt.Sprintf("targets[%d]", i)
 		if err := iscsi.ValidName(t.Name); err != nil {
-			return fmt.Errorf("target %q: %w", t.Name, err)
+			return wrong(at+".name", "target %q: %v", t.Name, err)
 		}
 		if slices.ContainsFunc(p.Targets[:i], func(other Target) bool { return other.Name == t.Name }) {
-			return fmt.Errorf("target %q twice", t.Name)
+			return wrong(at+".name", "target %q twice", t.Name)
 		}
-		if err := p.checkPortalNames("target portals", t.Portals); err != nil {
+		if err := p.checkPortalNames(at+".portals", t.Portals); err != nil {
 			return err
+		}
+		if t.Owner != "" {
+			if err := p.checkPortalName(at+".owner", t.Owner); err != nil {
+				return err
+			}
+			if len(t.Portals) > 0 && !slices.Contains(t.Portals, t.Owner) {
+				return wrong(at+".owner", "portal %q is not one of the target's portals", t.Owner)
+			}
 		}
 		for j, lun := range t.LUNs {
+			here := fmt.Sprintf("%s.luns[%d]", at, j)
 			if lun.Number > scsi.MaxFlatLUN {
-				return fmt.Errorf("logical unit number %d, want at most %d", lun.Number, scsi.MaxFlatLUN)
+				return wrong(here+".number", "logical unit number %d, want at most %d", lun.Number, scsi.MaxFlatLUN)
 			}
 			if slices.ContainsFunc(t.LUNs[:j], func(other LUN) bool { return other.Number == lun.Number }) {
-				return fmt.Errorf("target %q has logical unit %d twice", t.Name, lun.Number)
+				return wrong(here+".number", "target %q has logical unit %d twice", t.Name, lun.Number)
 			}
 			if err := t.config(lun).Validate(); err != nil {
-				return fmt.Errorf("target %s, logical unit %d: %w", t.Name, lun.Number, err)
+				return wrong(here, "target %s, logical unit %d: %v", t.Name, lun.Number, err)
 			}
 		}
 	}
 	return nil
 }
 
-func (p *Profile) checkPortalNames(what string, names []string) error {
-	for _, name := range names {
-		if !slices.ContainsFunc(p.Portals, func(known Portal) bool { return known.Name == name }) {
-			return fmt.Errorf("%s: no portal %q", what, name)
-		}
+func (p *Profile) checkPortalName(at, name string) error {
+	if slices.ContainsFunc(p.Portals, func(known Portal) bool { return known.Name == name }) {
+		return nil
 	}
-	return nil
+	var names []string
+	for _, known := range p.Portals {
+		names = append(names, known.Name)
+	}
+	return wrong(at, "no portal %q, want one of %s", name, strings.Join(names, ", "))
 }
 
-func (p *Profile) checkLogin() error {
-	r := p.Login.Redirect
-	if err := oneOf("redirect mode", r.Mode, "", RedirectNone, RedirectTemporary, RedirectPermanent); err != nil {
-		return err
-	}
-	if err := oneOf("redirect pick", r.Pick, "", PickRoundRobin, PickFixed, PickLeastSessions, PickSticky); err != nil {
-		return err
-	}
-	for _, list := range []struct {
-		what  string
-		names []string
-	}{{"redirect from", r.From}, {"redirect to", r.To}, {"open portals", p.Login.CHAP.OpenPortals}} {
-		if err := p.checkPortalNames(list.what, list.names); err != nil {
+func (p *Profile) checkPortalNames(at string, names []string) error {
+	for i, name := range names {
+		if err := p.checkPortalName(fmt.Sprintf("%s[%d]", at, i), name); err != nil {
 			return err
 		}
 	}
-	if p.Login.Timeout < time.Second {
-		return fmt.Errorf("login timeout %q, want 1s or more", p.Login.Timeout)
-	}
-	for _, n := range p.Login.CHAP.Algorithms {
-		if n < 5 || n > 8 {
-			return fmt.Errorf("CHAP algorithm %d, want 5 to 8", n)
-		}
-	}
 	return nil
 }
 
-func (p *Profile) checkSession() error {
-	s := p.Session
-	if _, isStatus := s.OnExcess.status(); !isStatus {
-		if err := oneOf("on_excess", s.OnExcess, ExcessFIN, ExcessRST, ExcessKillOldest); err != nil {
-			return fmt.Errorf("%w, or a login status such as 0x0206", err)
-		}
+func (p *Profile) checkTargetName(at, name string) error {
+	if name == "" || slices.ContainsFunc(p.Targets, func(t Target) bool { return t.Name == name }) {
+		return nil
 	}
-	if err := oneOf("identity", s.Identity, IdentityNameISIDTag, IdentityNameISID, IdentityName, IdentityAddress); err != nil {
-		return err
-	}
-	if err := oneOf("replaced", s.Replaced, EndFIN, EndRST, EndAsync, EndSilent); err != nil {
-		return err
-	}
-	if s.CommandWindow < 1 || s.CommandWindow > windowMax {
-		return fmt.Errorf("command window %d, want 1 to %d", s.CommandWindow, windowMax)
-	}
-	if s.ImmediateCommands < 1 || s.ImmediateCommands > windowMax {
-		return fmt.Errorf("immediate commands %d, want 1 to %d", s.ImmediateCommands, windowMax)
-	}
-	if s.MaxConnections < 1 || s.MaxConnections > sessionConnectionsMax {
-		return fmt.Errorf("max_connections is %d, want 1 to %d", s.MaxConnections, sessionConnectionsMax)
-	}
-	if s.ErrorRecoveryLevel < 0 || s.ErrorRecoveryLevel > 2 {
-		return fmt.Errorf("error_recovery_level is %d, want 0 to 2", s.ErrorRecoveryLevel)
-	}
-	return nil
+	return wrong(at, "no target %q", name)
 }
 
-func (p *Profile) checkData() error {
-	d := p.Data
-	for _, policy := range []DigestPolicy{d.HeaderDigest, d.DataDigest} {
-		if err := oneOf("digest", policy, DigestNone, DigestAllow, DigestRequire); err != nil {
-			return err
-		}
-	}
-	for value := range strings.SplitSeq(d.TaskReporting, ",") {
-		if err := oneOf("task_reporting", value, "", "RFC3720", "ResponseFence", fastAbort); err != nil {
-			return err
-		}
-	}
-	for _, f := range []struct {
-		name           string
-		value, low, hi int
-	}{
-		{"protocol_level", d.ProtocolLevel, 0, 2},
-		{"max_recv_data_segment_length", d.MaxRecvDataSegmentLength, 512, 1<<24 - 1},
-		{"max_burst_length", d.MaxBurstLength, 512, 1<<24 - 1},
-		{"first_burst_length", d.FirstBurstLength, 512, d.MaxBurstLength},
-		{"max_outstanding_r2t", d.MaxOutstandingR2T, 1, 65535},
-		{"time2wait", d.Time2Wait, 0, 3600}, {"time2retain", d.Time2Retain, 0, 3600},
-	} {
-		if f.value < f.low || f.value > f.hi {
-			return fmt.Errorf("%s is %d, want %d to %d", f.name, f.value, f.low, f.hi)
-		}
-	}
-	return nil
-}
-
-// oneOf reports a word that is none of those allowed.
-func oneOf[S ~string](what string, got S, allowed ...S) error {
+// oneOf reports a word that is none of those allowed, with the nearest that is.
+func oneOf[S ~string](at string, got S, allowed ...S) error {
 	if slices.Contains(allowed, got) {
 		return nil
 	}
-	list := ""
+	var list []string
 	for _, a := range allowed {
-		if a == "" {
-			continue
+		if a != "" {
+			list = append(list, string(a))
 		}
-		if list != "" {
-			list += ", "
-		}
-		list += string(a)
 	}
-	return fmt.Errorf("%s %q, want one of %s", what, got, list)
+	hint := ""
+	if near := nearest(string(got), list); near != "" {
+		hint = fmt.Sprintf(" (nearest: %s)", near)
+	}
+	return wrong(at, "%q, want one of %s%s", got, strings.Join(list, ", "), hint)
 }
