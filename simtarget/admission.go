@@ -137,7 +137,7 @@ func (l *login) newSession() *session {
 	if !l.discovery {
 		s.recovery = newRecovery(s.params.ErrorRecoveryLevel, a.recoveryPolicy())
 	}
-	s.pingPolicy = pingTimes{policy.PingInterval, policy.PingTimeout}
+	s.pingPolicy = pingTimes{policy.PingInterval, policy.PingTimeout, uint64(scsi.LUNOf(policy.PingLUN)), policy.StrictPingLUN}
 	a.mu.Lock()
 	s.tag = c.portal.Tag
 	s.nexus = a.nexusOf(s)
@@ -152,6 +152,8 @@ func (l *login) handle() uint16 {
 		return *l.orders.TSIH
 	case l.dev.Login.ConstantTSIH:
 		return 1
+	case l.array.profile.Session.FixedTSIH != 0:
+		return l.array.profile.Session.FixedTSIH
 	}
 	return l.array.table.newTSIH()
 }
@@ -240,5 +242,9 @@ func (l *login) join() error {
 	return nil
 }
 
-// pingTimes are the profile's ping times when the session was opened.
-type pingTimes struct{ interval, timeout time.Duration }
+// pingTimes are the profile's pings when the session was opened.
+type pingTimes struct {
+	interval, timeout time.Duration
+	lun               uint64
+	strict            bool // about the LUN of answers
+}

@@ -96,6 +96,16 @@ func (a *Array) apply(act *Action) error {
 		a.setPolicy(*act.Policy)
 	case act.Restart != nil:
 		a.restart(*act.Restart)
+	case act.Move != nil:
+		return a.movePortal(*act.Move)
+	case act.Owner != nil:
+		return a.changeOwner(*act.Owner)
+	case act.Suspend != nil:
+		return a.suspend(*act.Suspend)
+	case act.ALUA != nil:
+		return a.changeALUA(*act.ALUA)
+	case act.Call != nil:
+		return a.call(*act.Call)
 	}
 	return nil
 }
@@ -128,7 +138,7 @@ func (a *Array) drop(d Drop) {
 func (a *Array) dropThrough(portal string, how Ending) {
 	for _, s := range a.selected(Which{}) {
 		s.mu.Lock()
-		conns := slices.DeleteFunc(s.chosen(nil), func(c *connection) bool { return portal != "" && c.portal.Name != portal })
+		conns := slices.DeleteFunc(s.chosen(nil), func(c *connection) bool { return portal != "" && c.door.Name != portal })
 		whole := len(conns) == len(s.conns) && (len(conns) > 0 || portal == "" || s.portal.Name == portal)
 		s.mu.Unlock()
 		if whole {
@@ -209,11 +219,12 @@ func (a *Array) switchPortals(p PortalState) error {
 		if p.Tag != nil {
 			known.Tag = *p.Tag
 		}
-		if !p.Up {
+		if !p.Up && !p.Silent {
 			a.shut(known)
 		} else if err := a.open(known); err != nil {
 			return fmt.Errorf("portal %s: %w", known.Name, err)
 		}
+		known.up, known.silent = p.Up, !p.Up && p.Silent
 	}
 	if !found {
 		return fmt.Errorf("no portal %q", p.Name)
@@ -221,7 +232,7 @@ func (a *Array) switchPortals(p PortalState) error {
 	return nil
 }
 
-// changeLUNs changes a target's logical units.
+// changeLUNs changes a target's logical units, and tells of it.
 func (a *Array) changeLUNs(l LUNChange) error {
 	t := a.targets[0]
 	if l.Target != "" {
@@ -229,6 +240,16 @@ func (a *Array) changeLUNs(l LUNChange) error {
 			return fmt.Errorf("no target %q", l.Target)
 		}
 	}
+	if err := a.alterLUNs(t, l); err != nil {
+		return err
+	}
+	if len(l.Add)+len(l.Remove) > 0 {
+		a.reportLUNs(t, l.Report)
+	}
+	return nil
+}
+
+func (a *Array) alterLUNs(t *target, l LUNChange) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, spec := range l.Add {
@@ -268,6 +289,7 @@ func (a *Array) setPolicy(p Policy) {
 	}
 	if p.Session != nil {
 		a.profile.Session = *p.Session
+		a.staleTimeout.Store(int64(p.Session.StaleTimeout))
 	}
 	if p.Data != nil {
 		a.profile.Data = *p.Data

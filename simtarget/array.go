@@ -56,16 +56,17 @@ type Array struct {
 	seed uint64
 	dev  Deviations
 
-	rules       rules
-	failover    atomic.Pointer[FailoverPolicy]
-	writes      account // what came or will come for commands that wait
-	reads       account // data of commands on their way out
-	answers     account // other data on its way out
-	faultLocks  faultLocks
-	leakedTasks atomic.Int64 // of a deviation
-	counts      counts
-	wg          sync.WaitGroup
-	done        chan struct{} // closed by Close
+	rules        rules
+	failover     atomic.Pointer[FailoverPolicy]
+	staleTimeout atomic.Int64 // SessionPolicy.StaleTimeout at present
+	writes       account      // what came or will come for commands that wait
+	reads        account      // data of commands on their way out
+	answers      account      // other data on its way out
+	faultLocks   faultLocks
+	leakedTasks  atomic.Int64 // of a deviation
+	counts       counts
+	wg           sync.WaitGroup
+	done         chan struct{} // closed by Close
 
 	mu                          sync.Mutex
 	profile                     Profile
@@ -83,6 +84,9 @@ type Array struct {
 	lost                        map[disk.Nexus]bool // nexuses that I_T NEXUS RESET has ended and that have not come back
 	restarted                   bool
 	faults                      faultState
+	script                      scriptRun
+	moving                      failoverState
+	hostLock                    string // the host that has the array for itself
 }
 
 // target is a target node at run time.
@@ -91,6 +95,9 @@ type target struct {
 	units *disk.Inventory
 	disks map[uint32]*disk.Disk // by number; guarded by the array's lock
 	aca   autoContingent
+	owner string // Target.Owner at present; guarded by the array's lock
+
+	groups *disk.PortGroups // nil without asymmetric access
 }
 
 // New makes an array. Errors in the profile are *ProfileError.
@@ -106,18 +113,27 @@ func New(p *Profile, o Options) (*Array, error) {
 		connectionsMax: connectionsMax, sessionsMax: SessionsMax,
 	}
 	a.failover.Store(&a.profile.Failover)
+	a.staleTimeout.Store(int64(a.profile.Session.StaleTimeout))
 	if a.node == "" {
 		a.node = "array"
 	}
 	if o.Deviations != nil {
 		a.dev = *o.Deviations
 	}
+	if err := a.dev.merge(p.Defects); err != nil {
+		return nil, &ProfileError{Name: p.Name, Field: "defects", Reason: err.Error()}
+	}
 	a.table.next = a.profile.Session.FirstTSIH
 	for i, spec := range a.profile.Portals {
-		a.portals = append(a.portals, &portal{Portal: spec, index: i + 1, up: !spec.Down})
+		a.portals = append(a.portals, &portal{Portal: spec, index: i + 1, up: !spec.Down && !spec.Silent, silent: spec.Silent,
+			turn: make(chan struct{}, 1)})
+	}
+	var err error
+	if a.moving.groups, err = a.newPortGroups(); err != nil {
+		return nil, &ProfileError{Name: p.Name, Field: "failover.alua", Reason: err.Error()}
 	}
 	for _, spec := range a.profile.Targets {
-		t, err := newTarget(spec)
+		t, err := newTarget(spec, a.moving.groups)
 		if err != nil {
 			return nil, &ProfileError{Name: p.Name, Reason: errors.Join(err, a.closeDisks()).Error()}
 		}
@@ -149,6 +165,7 @@ func (a *Array) Start(listen ListenFunc) error {
 			return fmt.Errorf("simtarget: portal %s: %w", p.Name, err)
 		}
 	}
+	a.startScript()
 	return nil
 }
 
@@ -174,6 +191,7 @@ func (a *Array) Close() error {
 		for _, p := range a.portals {
 			a.shut(p)
 		}
+		a.armScript()
 	}
 	open := slices.Sorted(maps.Keys(a.connections))
 	live := make([]*connection, len(open))
@@ -183,6 +201,7 @@ func (a *Array) Close() error {
 	sessions := a.table.all()
 	a.mu.Unlock()
 	for _, s := range sessions {
+		s.announceEnd(a.failover.Load().ShutdownEvent)
 		a.closeSession(s, EndFIN, reasonArrayClosed)
 	}
 	for _, c := range live {

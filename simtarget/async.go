@@ -74,7 +74,7 @@ func (s *session) afterAsync(c *connection, p *pdu.AsyncMessage, m Async) {
 			how, after = EndFIN, 0
 		}
 	}
-	if how == "" || m.ownDeadline {
+	if how == "" || how == EndKeep {
 		return
 	}
 	reason := reasonDropped

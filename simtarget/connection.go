@@ -18,7 +18,8 @@ const lingerTime = 2 * time.Second
 // of that; another one writes what it cannot write without waiting, and what did not come of anything read.
 type connection struct {
 	array   *Array
-	portal  *portal
+	portal  *portal // that answers
+	door    *portal // that listens: another one where the address has moved
 	conn    net.Conn
 	ordinal uint64 // counts the connections of the array from 1
 	local   string // the address that the initiator connected to
@@ -46,6 +47,7 @@ type connection struct {
 	sent       *sentResponses // nil at recovery level 0
 	logoutWait bool           // an Asynchronous Message has asked for logout
 
+	opens     bool        // the login has made a new Normal session
 	paused    atomic.Bool // somebody has waited since the last read, so that what came meanwhile lies ready
 	deaf      atomic.Bool // what comes in is dropped: the connection is ending, or silent
 	inSession atomic.Bool // full feature phase has begun
@@ -77,6 +79,9 @@ func (c *connection) run() {
 	full := c.login()
 	timeout.Stop()
 	if full {
+		if c.opens && len(c.array.script.steps) > 0 {
+			c.array.sessionOpened(c)
+		}
 		c.serve()
 	}
 	c.flush()

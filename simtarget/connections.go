@@ -147,12 +147,13 @@ func (a *Array) leave(s *session, c *connection, reason string) {
 		s.mu.Unlock()
 		return
 	}
-	if s.discovery || s.params.DefaultTime2Retain == 0 {
+	stale := a.staleTimeout.Load()
+	if s.discovery || s.params.DefaultTime2Retain == 0 && stale == 0 {
 		s.mu.Unlock()
 		a.closeSession(s, EndFIN, reason)
 		return
 	}
-	s.retain = time.AfterFunc(retain, func() { a.retained(s) })
+	s.retain = time.AfterFunc(max(retain, time.Duration(stale)), func() { a.retained(s) })
 	s.mu.Unlock()
 	a.refuseLost(s)
 	a.recordSession(s, "session-waiting", reason)

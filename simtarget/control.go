@@ -255,12 +255,10 @@ type Async struct {
 	// VendorCode and Data go out as they are.
 	VendorCode byte   `json:"vendor_code,omitempty" yaml:"vendor_code,omitempty"`
 	Data       []byte `json:"data,omitempty" yaml:"data,omitempty"`
-	// Then ends the connection that the message went out on: fin or rst, at once for the drop events and otherwise when After has passed. A logout request without
-	// Then ends in FIN after Parameter3 seconds unless the profile keeps the connection.
+	// Then ends the connection that the message went out on: fin or rst, at once for the drop events and otherwise when After has passed.
+	// A logout request without Then ends in FIN after Parameter3 seconds unless the profile keeps the connection; keep leaves it alone.
 	Then  Ending        `json:"then,omitempty" yaml:"then,omitempty"`
 	After time.Duration `json:"after,omitempty" yaml:"after,omitempty"`
-
-	ownDeadline bool // whoever sends a logout request sees to what follows it
 }
 
 // Ping sends a NOP-In on the connections of the selected sessions (RFC 7143, Section 11.19).

@@ -49,7 +49,7 @@ func (a *Array) targetRecord(c *connection, t *target) text.Pairs {
 		records.Add(text.KeyTargetAlias, "alias of "+t.Name)
 	}
 	for _, p := range a.portals {
-		if p.Hidden || !a.exported(t, p) || dev.OwnPortalOnly && p != c.portal {
+		if p.Hidden || !a.exported(t, p.answering()) || dev.OwnPortalOnly && p != c.portal {
 			continue
 		}
 		address := p.address(c.local)
@@ -57,7 +57,7 @@ func (a *Array) targetRecord(c *connection, t *target) text.Pairs {
 			address = "0.0.0.0:3260"
 		}
 		if !dev.OmitTag {
-			address += "," + strconv.Itoa(int(p.Tag))
+			address += "," + strconv.Itoa(int(p.answering().Tag))
 		}
 		records.Add(text.KeyTargetAddress, address)
 	}

@@ -1,8 +1,6 @@
 package simtarget
 
-import (
-	"github.com/iscsispec/iscsispec/iscsi"
-)
+import "time"
 
 // limit refuses a login above a session limit in the shape that the profile wants. It is asked early in a login and again at its end. The
 // sessions that the login would replace do not count, unless the profile wants it.
@@ -20,22 +18,28 @@ func (a *Array) limit(l *login, final bool) error {
 	if policy.OnExcess == ExcessKillOldest || a.dev.Sessions.EvictOldest || !a.exceeds(l) {
 		return nil
 	}
-	if policy.ExcessDelay > 0 && !final && !l.c.pause(policy.ExcessDelay) {
+	if !final && !l.awaitPlace(&policy) {
 		return &vanished{how: EndFIN, reason: "connection closed during a delay"}
 	}
 	if !a.exceeds(l) {
 		return nil // a place has become free meanwhile
 	}
-	status, isStatus := policy.OnExcess.status()
-	switch {
-	case isStatus:
-		return refuse(status, "too many sessions")
-	case policy.OnExcess == ExcessRST:
-		return &vanished{how: EndRST, reason: "too many sessions"}
-	case policy.OnExcess == ExcessFIN:
-		return &vanished{how: EndFIN, reason: "too many sessions"}
+	return policy.OnExcess.refusal("too many sessions")
+}
+
+// awaitPlace waits as long as the profile wants it before a login above a limit is refused, and looks meanwhile whether a place has become
+// free. It reports whether the connection is still there.
+func (l *login) awaitPlace(policy *SessionPolicy) bool {
+	step := policy.ExcessDelay
+	if policy.ExcessPoll > 0 {
+		step = policy.ExcessPoll
 	}
-	return refuse(iscsi.StatusOutOfResources, "too many sessions")
+	for waited := time.Duration(0); waited < policy.ExcessDelay && l.array.exceeds(l); waited += step {
+		if !l.c.pause(min(step, policy.ExcessDelay-waited)) {
+			return false
+		}
+	}
+	return true
 }
 
 // exceeds reports whether the login would make one session too many.

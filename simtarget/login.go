@@ -54,6 +54,7 @@ type login struct {
 	began       pdu.Stage
 	refused     bool // the array has ended the login
 	gated       bool // a deviation: the login holds the only place
+	turn        bool // the login goes on at a portal that takes one at a time
 }
 
 // refusal ends a login with a status. What follows the response is the connection's end.
@@ -124,7 +125,11 @@ func (c *connection) login() bool {
 
 // connected does what rules want done before anything is read.
 func (l *login) connected() bool {
-	if !l.array.enterLogin(l) {
+	if l.array.unanswered(l.c.door) {
+		l.end(&vanished{how: EndSilent, reason: "nobody answers at the portal"})
+		return false
+	}
+	if !l.array.enterLogin(l) || !l.takeTurn() {
 		return false
 	}
 	rule := l.array.loginRuleAtConnect(l.c.portal.Name)
@@ -172,6 +177,9 @@ func (l *login) step(h *pdu.BHS, data []byte) (bool, error) {
 	first := !l.started
 	q := l.decode(h)
 	if err := l.lawful(h, &q, first); err != nil {
+		return false, err
+	}
+	if err := l.strict(&q, first); err != nil {
 		return false, err
 	}
 	answer, err := l.answer(&q, data)
@@ -337,6 +345,7 @@ func (l *login) encode(p *pdu.LoginResponse) outgoing {
 // leave is done when the login is over, whichever way.
 func (l *login) leave() {
 	a := l.array
+	l.passTurn()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if l.chap != nil {
@@ -362,5 +371,6 @@ func (l *login) pauseBefore() error {
 func (l *login) fullFeature() {
 	c := l.c
 	c.granted = time.Now()
+	c.opens = l.joins == nil && !l.discovery
 	c.inSession.Store(true)
 }

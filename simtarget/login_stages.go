@@ -93,6 +93,12 @@ func (l *login) identify(pairs text.Pairs) error {
 	if policy := l.array.loginPolicy(); len(policy.Allow) > 0 && !slices.Contains(policy.Allow, name) {
 		return refuse(iscsi.Status(policy.AllowStatus), "initiator name is not on the list")
 	}
+	if err := l.turnedAway(); err != nil {
+		return err
+	}
+	if err := l.array.suspended(l); err != nil {
+		return err
+	}
 	if l.tsih != 0 {
 		if err := l.findSession(); err != nil {
 			return err

@@ -11,8 +11,8 @@ import (
 )
 
 // newTarget makes the logical units of a target.
-func newTarget(spec Target) (*target, error) {
-	t := &target{Target: spec, units: disk.NewInventory(), disks: map[uint32]*disk.Disk{}}
+func newTarget(spec Target, groups *disk.PortGroups) (*target, error) {
+	t := &target{Target: spec, units: disk.NewInventory(), disks: map[uint32]*disk.Disk{}, owner: spec.Owner, groups: groups}
 	for _, lun := range spec.LUNs {
 		if err := t.put(lun); err != nil {
 			return nil, errors.Join(err, t.closeAll())
@@ -24,6 +24,7 @@ func newTarget(spec Target) (*target, error) {
 // put makes a logical unit, in place of one of the same number.
 func (t *target) put(spec LUN) error {
 	config := t.Target.config(spec)
+	config.PortGroups = t.groups
 	if err := config.Validate(); err != nil {
 		return fmt.Errorf("target %s, logical unit %d: %w", t.Name, spec.Number, err)
 	}

@@ -10,6 +10,7 @@ import (
 // pingState is the array's side of pings on a connection (RFC 7143, Section 11.19). The session's lock guards it.
 type pingState struct {
 	ttt   uint32 // of the ping that waits for its answer; 0 when none does
+	lun   uint64 // that the ping had
 	timer *time.Timer
 	last  time.Time // when the initiator was heard last
 }
@@ -37,8 +38,13 @@ func (s *session) nopOut(c *connection, r *request) {
 		return
 	}
 	if p.ITT == pdu.ReservedTag {
-		if p.TTT == c.pings.ttt {
-			c.pings.ttt = 0
+		if p.TTT != c.pings.ttt {
+			return
+		}
+		c.pings.ttt = 0
+		if s.pingPolicy.strict && p.LUN != c.pings.lun {
+			s.reject(c, &r.bhs, pdu.RejectProtocolError)
+			s.later(func() { s.array.closeConnection(s, c, EndFIN, reasonPing) })
 		}
 		return
 	}
@@ -58,7 +64,7 @@ func (s *session) nopOut(c *connection, r *request) {
 // ping sends a NOP-In that asks for an answer.
 func (s *session) ping(c *connection, lun uint64) {
 	p := pdu.NOPIn{ITT: pdu.ReservedTag, TTT: s.newTTT(), LUN: lun}
-	c.pings.ttt = p.TTT
+	c.pings.ttt, c.pings.lun = p.TTT, lun
 	if s.array.dev.NOP.PingWithReservedTTT {
 		p.TTT = pdu.ReservedTag
 	}
@@ -96,7 +102,7 @@ func (s *session) watch(c *connection, interval, timeout time.Duration) {
 		s.array.closeConnection(s, c, EndFIN, reasonPing)
 		return
 	case quiet >= interval:
-		s.ping(c, 0)
+		s.ping(c, s.pingPolicy.lun)
 		c.pings.last = time.Now()
 		c.pings.timer.Reset(timeout)
 	default:

@@ -15,7 +15,11 @@ type portal struct {
 	index    int // 1 for the first: the relative target port identifier
 	up       bool
 	listener net.Listener
-	real     string // the address that the listener has, once it had one
+	real     string        // the address that the listener has, once it had one
+	silent   bool          // connections are taken and never answered
+	moves    int           // how often the address was taken away
+	behind   *portal       // who answers at the address since it has moved; nil means itself
+	turn     chan struct{} // one place, for who may log in next where logins are taken one at a time
 }
 
 // address is what initiators are told, in the form of TargetAddress without a tag (RFC 7143, Section 13.8). local is the address that the
@@ -54,7 +58,7 @@ func (a *Array) open(p *portal) error {
 	if err != nil {
 		return err
 	}
-	p.listener, p.up = l, true
+	p.listener, p.up = l, !p.silent
 	p.real = l.Addr().String()
 	a.wg.Add(1)
 	go a.acceptLoop(p, l)
@@ -90,13 +94,14 @@ func (a *Array) acceptLoop(p *portal, l net.Listener) {
 // accepted starts to serve a connection.
 func (a *Array) accepted(p *portal, conn net.Conn) {
 	a.mu.Lock()
-	if a.closed || len(a.connections) >= a.connectionsMax {
+	if a.closed || len(a.connections) >= a.connectionsMax || a.hostLocked(conn.RemoteAddr().String()) {
 		a.mu.Unlock()
 		_ = conn.Close()
 		return
 	}
 	a.ordinal++
-	c := newConnection(a, p, conn, a.ordinal)
+	c := newConnection(a, p.answering(), conn, a.ordinal)
+	c.door = p
 	a.connections[c.ordinal] = c
 	a.wg.Add(1)
 	a.mu.Unlock()

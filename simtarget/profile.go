@@ -253,6 +253,7 @@ const (
 	EndFIN    Ending = "fin"
 	EndRST    Ending = "rst"
 	EndAsync  Ending = "async"  // an Asynchronous Message announces the drop of the connection, then FIN
+	EndKeep   Ending = "keep"   // only of Async.Then: the connection goes on
 	EndSilent Ending = "silent" // the session is forgotten, the connection stays open and is never answered
 )
 

@@ -15,7 +15,7 @@ import (
 
 // sources are the files whose comments document the knobs: what Knobs tells is what a reader of the code finds.
 //
-//go:embed profile.go profile_failover.go
+//go:embed profile.go profile_recovery.go profile_failover.go
 var sources embed.FS
 
 // Knob is one setting of a profile.
@@ -30,7 +30,7 @@ type Knob struct {
 	Words []string
 }
 
-// Knobs lists the settings of the groups login, session, data and failover, in the order of the file. The parts of a list's elements follow the
+// Knobs lists the settings of the groups login, session, data, recovery and failover, in the order of the file. The parts of a list's elements follow the
 // list, as "failover.script[].after".
 func Knobs() []Knob {
 	var all []Knob
@@ -40,7 +40,7 @@ func Knobs() []Knob {
 		v   reflect.Value
 	}{
 		{"login", reflect.ValueOf(p.Login)}, {"session", reflect.ValueOf(p.Session)}, {"data", reflect.ValueOf(p.Data)},
-		{"failover", reflect.ValueOf(p.Failover)},
+		{"recovery", reflect.ValueOf(p.Recovery)}, {"failover", reflect.ValueOf(p.Failover)},
 	} {
 		all = appendKnobs(all, group.key, group.v)
 	}
@@ -85,6 +85,7 @@ func knobValues(p *Profile) (map[string]string, []string) {
 	walk("login", reflect.ValueOf(p.Login))
 	walk("session", reflect.ValueOf(p.Session))
 	walk("data", reflect.ValueOf(p.Data))
+	walk("recovery", reflect.ValueOf(p.Recovery))
 	walk("failover", reflect.ValueOf(p.Failover))
 	return values, paths
 }

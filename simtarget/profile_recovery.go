@@ -1,9 +1,6 @@
 package simtarget
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // RecoveryPolicy says how hard the array tries where recovery level 1 or 2 was agreed. SessionPolicy.ErrorRecoveryLevel says which it agrees
 // to.
@@ -20,24 +17,6 @@ type RecoveryPolicy struct {
 	// Attempts is how many bursts in a row may bring nothing new before a write ends with CHECK CONDITION, and how many NOP-Ins tell of one gap
 	// in CmdSN. 1 to 100.
 	Attempts int `yaml:"attempts"`
-}
-
-func (p *Profile) checkRecovery() error {
-	r := p.Recovery
-	for _, f := range []struct {
-		name           string
-		value, low, hi int
-	}{
-		{"retained_bytes", r.RetainedBytes, 4096, 1 << 30}, {"retained_responses", r.RetainedResponses, 1, 65536}, {"attempts", r.Attempts, 1, 100},
-	} {
-		if f.value < f.low || f.value > f.hi {
-			return fmt.Errorf("%s is %d, want %d to %d", f.name, f.value, f.low, f.hi)
-		}
-	}
-	if r.Timeout < 100*time.Millisecond {
-		return fmt.Errorf("recovery timeout %v, want 100ms or more", r.Timeout)
-	}
-	return nil
 }
 
 func (a *Array) recoveryPolicy() RecoveryPolicy {

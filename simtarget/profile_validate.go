@@ -19,7 +19,7 @@ const sessionConnectionsMax = 64
 // Validate reports as a *ProfileError the first field that cannot be, or that contradicts another.
 func (p *Profile) Validate() error {
 	for _, check := range []func() error{
-		p.checkNames, p.checkPortals, p.checkTargets, p.checkLogin, p.checkRedirect, p.checkSession, p.checkData, p.checkRanges, p.checkRecovery,
+		p.checkNames, p.checkPortals, p.checkTargets, p.checkLogin, p.checkRedirect, p.checkSession, p.checkData, p.checkRanges,
 		p.checkFailover, p.checkContradictions,
 	} {
 		if err := check(); err != nil {

@@ -121,6 +121,8 @@ func (p *Profile) checkRanges() error {
 		{"data.first_burst_length", d.FirstBurstLength, 512, d.MaxBurstLength},
 		{"data.max_outstanding_r2t", d.MaxOutstandingR2T, 1, 65535},
 		{"data.time2wait", d.Time2Wait, 0, 3600}, {"data.time2retain", d.Time2Retain, 0, 3600},
+		{"recovery.retained_bytes", p.Recovery.RetainedBytes, 4096, 1 << 30},
+		{"recovery.retained_responses", p.Recovery.RetainedResponses, 1, 65536}, {"recovery.attempts", p.Recovery.Attempts, 1, 100},
 	} {
 		if f.value < f.low || f.value > f.top {
 			return wrong(f.at, "%d, want %d to %d", f.value, f.low, f.top)
@@ -135,6 +137,7 @@ func (p *Profile) checkRanges() error {
 		{"session.excess_delay", s.ExcessDelay, 0, day}, {"session.excess_poll", s.ExcessPoll, 0, day},
 		{"session.stale_timeout", s.StaleTimeout, 0, day},
 		{"session.ping_interval", s.PingInterval, 0, day}, {"session.ping_timeout", s.PingTimeout, 0, day},
+		{"recovery.timeout", p.Recovery.Timeout, 100 * time.Millisecond, day},
 		{"failover.logout_within", p.Failover.LogoutWithin, 0, 65535 * time.Second},
 		{"failover.logout_reply_delay", p.Failover.LogoutReplyDelay, 0, day},
 		{"failover.alua.transition", p.Failover.ALUA.Transition, 0, day},

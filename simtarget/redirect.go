@@ -59,6 +59,9 @@ func (a *Array) redirects(l *login, policy *RedirectPolicy) bool {
 			return false
 		}
 	}
+	if policy.Pick == PickOwner && l.target != nil && l.target.owner == here.Name {
+		return false
+	}
 	if !policy.KeepFirst || l.discovery {
 		return true
 	}
@@ -77,7 +80,10 @@ func (a *Array) pick(l *login, policy *RedirectPolicy) *portal {
 		if dev.Loop {
 			listed = p != l.c.portal
 		}
-		serves := p.up && p != l.c.portal || dev.ToDeadPortal && !p.up
+		serves := p.up && p != l.c.portal && p != l.c.door || dev.ToDeadPortal && !p.up
+		if here := l.c.portal.Network; here != "" && p.Network != "" && here != p.Network {
+			continue
+		}
 		if dev.ToDeadPortal && p.up {
 			serves = false
 		}
@@ -97,10 +103,16 @@ func (a *Array) pick(l *login, policy *RedirectPolicy) *portal {
 	case PickFixed:
 		return choices[0]
 	case PickSticky:
-		h := fnv.New32a()
-		h.Write([]byte(l.initiator))
-		h.Write(l.isid[:])
-		return choices[int(h.Sum32()%uint32(len(choices)))]
+		return choices[spread(l.initiator, string(l.isid[:]), len(choices))]
+	case PickInitiator:
+		return choices[spread(l.initiator, l.targetName(), len(choices))]
+	case PickOwner:
+		for _, p := range choices {
+			if l.target != nil && p.Name == l.target.owner {
+				return p
+			}
+		}
+		return choices[0]
 	case PickLeastSessions:
 		return slices.MinFunc(choices, func(x, y *portal) int {
 			return a.table.count(func(s *session) bool { return s.portal == x }) - a.table.count(func(s *session) bool { return s.portal == y })
@@ -108,6 +120,22 @@ func (a *Array) pick(l *login, policy *RedirectPolicy) *portal {
 	}
 	a.picks++
 	return choices[(a.picks-1)%len(choices)]
+}
+
+// spread maps two names to one of n places, always the same.
+func spread(name, other string, n int) int {
+	h := fnv.New32a()
+	h.Write([]byte(name))
+	h.Write([]byte(other))
+	return int(h.Sum32() % uint32(n))
+}
+
+// targetName is the name of the login's target, "" without one.
+func (l *login) targetName() string {
+	if l.target == nil {
+		return ""
+	}
+	return l.target.Name
 }
 
 // redirectAddress is the TargetAddress of a redirect: host and port without a portal group tag (RFC 7143, Section 13.8).

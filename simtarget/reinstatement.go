@@ -35,6 +35,8 @@ func (a *Array) replaces(l *login, s *session) bool {
 		return false
 	}
 	switch a.profile.Session.Identity {
+	case IdentityNone:
+		return false
 	case IdentityName:
 		return sameName
 	case IdentityAddress:

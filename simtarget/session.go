@@ -63,6 +63,7 @@ const (
 	reasonReinstated     = "reinstated"
 	reasonEvicted        = "evicted for another session"
 	reasonDropped        = "dropped"
+	reasonMoved          = "the target is served elsewhere now"
 	reasonRestart        = "restart"
 	reasonRetainExpired  = "Time2Retain expired"
 	reasonArrayClosed    = "array closed"
@@ -220,6 +221,7 @@ func (a *Array) release(s *session, reason string) {
 		}
 	}
 	a.afterClose(s, abrupt)
+	a.unlockHost(reason)
 	a.recordSession(s, "session-closed", reason)
 }
 

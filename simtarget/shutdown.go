@@ -24,7 +24,7 @@ func (a *Array) Shutdown(ctx context.Context, within time.Duration) (left int, e
 		deadline, cancel := context.WithTimeout(ctx, within)
 		defer cancel()
 		seconds := uint16(min(math.MaxUint16, (within+time.Second-1)/time.Second))
-		a.sendAsync(Async{Which: Which{Kind: "Normal"}, Event: pdu.AsyncLogoutRequest, Parameter3: &seconds, ownDeadline: true})
+		a.sendAsync(Async{Which: Which{Kind: "Normal"}, Event: pdu.AsyncLogoutRequest, Parameter3: &seconds, Then: EndKeep})
 		a.awaitDepartures(deadline)
 	}
 	for _, s := range a.Sessions() {
