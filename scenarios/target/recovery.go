@@ -8,9 +8,9 @@ import (
 	"github.com/iscsispec/iscsispec/scenarios/probe"
 )
 
-// recoveryChecks are those of the group recovery.
+// recoveryChecks are those of the groups snack and recovery.
 func recoveryChecks() []Check {
-	return []Check{
+	return append(snackChecks(), []Check{
 		{ID: "recovery.connection-reinstatement.same-cid", Run: reinstateConnection},
 		{ID: "recovery.connection-reinstatement.tasks-ended-below-level-two", Risk: scenarios.Writes, Run: reinstatedTasksEnd},
 		{ID: "recovery.session-reinstatement.old-session-closed", Run: func(t *T) {
@@ -24,7 +24,7 @@ func recoveryChecks() []Check {
 			Limits: scenarios.Limits{Run: 5 * time.Minute, Wall: 6 * time.Minute}},
 		{ID: "recovery.tcp-loss.fresh-login-works", Run: freshLoginAfterLoss},
 		{ID: "recovery.escalation.no-status-lost", Risk: scenarios.Writes, Run: acknowledgedDataStays},
-	}
+	}...)
 }
 
 // declined tells whether a target would not log in, in a way that an initiator can live with: a status of class 2 or 3, or a bare drop.
