@@ -38,7 +38,7 @@ type SNACKDeviations struct {
 	CountCmdSN bool
 	// FirstStatusOnly sends only the first response of a run.
 	FirstStatusOnly bool
-	// InventStatus answers a Status SNACK for what was never sent with the response that was sent last, under the StatSN that is asked for.
+	// InventStatus answers a Status SNACK for what was never sent with a response of zeros under the StatSN that is asked for.
 	InventStatus bool
 }
 

@@ -201,9 +201,9 @@ func (s *session) snackStatus(c *connection, h *pdu.BHS, p *pdu.SNACKRequest) {
 	}
 	want, ok := runOf(p, c.sent.acked, c.statSN)
 	switch {
-	case !ok && dev.InventStatus && len(kept) > 0:
-		invented := kept[len(kept)-1]
-		invented.statSN, invented.of = p.BegRun, nil
+	case !ok && dev.InventStatus:
+		invented := sentResponse{statSN: p.BegRun}
+		new(pdu.SCSIResponse).EncodeBHS(&invented.bhs)
 		s.resendResponse(c, &invented)
 		return
 	case !ok:
