@@ -15,7 +15,7 @@ import (
 )
 
 // samePlan compares plans; an empty list is as good as none.
-var samePlan = cmp.Options{cmpopts.EquateEmpty(), cmpopts.EquateComparable(netip.AddrPort{})}
+var samePlan = cmp.Options{cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(simtarget.Async{}), cmpopts.EquateComparable(netip.AddrPort{})}
 
 // everyOp is a plan with every op, with most of their fields set.
 func everyOp() Plan {
