@@ -72,19 +72,34 @@ func newConnection(a *Array, p *portal, conn net.Conn, ordinal uint64) *connecti
 	return c
 }
 
-// run serves the connection from accept to close.
+// run serves the connection from accept to close. What it calls before it serves and behind that is not inlined: their variables would
+// stay on the stack of every idle connection, and make it twice as large.
 func (c *connection) run() {
-	defer c.array.connectionOver(c)
+	if c.enter() {
+		c.serve()
+	}
+	c.leave()
+}
+
+// enter logs in and reports whether full feature phase has begun.
+//
+//go:noinline
+func (c *connection) enter() bool {
 	timeout := time.AfterFunc(c.array.loginPolicy().Timeout, c.abort)
 	full := c.login()
 	timeout.Stop()
-	if full {
-		if c.opens && len(c.array.script.steps) > 0 {
-			c.array.sessionOpened(c)
-		}
-		c.serve()
+	if full && c.opens && len(c.array.script.steps) > 0 {
+		c.array.sessionOpened(c)
 	}
+	return full
+}
+
+// leave ends the connection.
+//
+//go:noinline
+func (c *connection) leave() {
 	c.flush()
+	c.reader.Release()
 	c.drain()
 	// The writer may hold an answer that became due at the very instant at which the peer's end was seen: it goes out first, so
 	// that which of the two goroutines is quicker does not show.
@@ -92,6 +107,7 @@ func (c *connection) run() {
 	c.out.waitUntilWritten()
 	c.close()
 	c.array.connectionLost(c)
+	c.array.connectionOver(c)
 }
 
 // drainBytes is how much is read at a time where all is dropped.

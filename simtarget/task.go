@@ -50,6 +50,9 @@ type task struct {
 	kept    *retained // at recovery level 1 and above
 }
 
+// spareMax bounds the memory of finished tasks that a session keeps for further ones.
+const spareMax = 16
+
 // abortedMax bounds the aborted tasks of a session whose data is still awaited: they have given their places in the window back.
 const abortedMax = 1024
 
@@ -103,7 +106,7 @@ func (s *session) remove(k *task) {
 	if k.kept != nil && !k.kept.answered {
 		s.recovery.forget(k.kept)
 	}
-	if len(t.spare) < 64 {
+	if len(t.spare) < spareMax {
 		t.spare = append(t.spare, k)
 	}
 	s.wake()

@@ -40,10 +40,7 @@ type readAhead struct {
 // more reads ahead. There must be no rest.
 func (a *readAhead) more() error {
 	if a.lender != nil {
-		if a.lent != nil {
-			a.lender.Return(a.lent)
-			a.lent, a.rest = nil, nil
-		}
+		a.release()
 		lent, err := a.lender.Lend()
 		a.lent, a.rest = lent, lent
 		a.arrived.Add(uint64(len(lent)))
@@ -55,6 +52,14 @@ func (a *readAhead) more() error {
 	n, err := a.read(a.buf)
 	a.rest = a.buf[:n]
 	return err
+}
+
+// release gives lent memory back.
+func (a *readAhead) release() {
+	if a.lent != nil {
+		a.lender.Return(a.lent)
+		a.lent, a.rest = nil, nil
+	}
 }
 
 // read reads at least one byte from the stream itself. What the stream says behind bytes is kept for the next call.

@@ -61,6 +61,9 @@ func NewReader(r io.Reader, l Limits) *Reader {
 // Arrived gives how many bytes have come from the stream, whole PDUs or not. Unlike the other methods it may be called from any goroutine.
 func (r *Reader) Arrived() uint64 { return r.ahead.arrived.Load() }
 
+// Release gives back the memory of a Lender, with what was read ahead in it. Reading may go on behind that.
+func (r *Reader) Release() { r.ahead.release() }
+
 // SetDigests says which digests the PDUs carry from the next one on.
 func (r *Reader) SetDigests(d Digests) { r.digests = d }
 
