@@ -112,6 +112,9 @@ func (v VPD) BlockLimits() BlockLimits {
 type BlockDeviceCharacteristics struct {
 	RotationRate uint16 // revolutions a minute; 0 not reported, 1 no rotating medium
 	FormFactor   byte   // 0 not reported
+	// AfterBlockErase and AfterCryptoErase, 2 bits, say how blocks are read after SANITIZE before they are written (WABEREQ and WACEREQ): 0 not
+	// reported, 1 with GOOD status, 2 and 3 with CHECK CONDITION.
+	AfterBlockErase, AfterCryptoErase byte
 }
 
 // AppendBody appends the 60 bytes behind the page's head.
@@ -119,7 +122,7 @@ func (c BlockDeviceCharacteristics) AppendBody(b []byte) []byte {
 	at := len(b)
 	b = append(b, make([]byte, 60)...)
 	binary.BigEndian.PutUint16(b[at:], c.RotationRate)
-	b[at+3] = c.FormFactor & 0xf
+	b[at+3] = c.AfterBlockErase<<6 | c.AfterCryptoErase&3<<4 | c.FormFactor&0xf
 	return b
 }
 
@@ -127,7 +130,8 @@ func (c BlockDeviceCharacteristics) AppendBody(b []byte) []byte {
 func (v VPD) BlockDeviceCharacteristics() BlockDeviceCharacteristics {
 	var p [4]byte
 	copy(p[:], v.Body)
-	return BlockDeviceCharacteristics{RotationRate: binary.BigEndian.Uint16(p[:]), FormFactor: p[3] & 0xf}
+	return BlockDeviceCharacteristics{RotationRate: binary.BigEndian.Uint16(p[:]), FormFactor: p[3] & 0xf,
+		AfterBlockErase: p[3] >> 6, AfterCryptoErase: p[3] >> 4 & 3}
 }
 
 // LogicalBlockProvisioning is page B2h without a provisioning group descriptor (SBC-3, Section 6.6.4).

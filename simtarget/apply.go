@@ -319,7 +319,7 @@ func (a *Array) restart(r Restart) {
 	a.restarted = true
 	a.table.next += restartTSIHStep
 	for _, t := range a.targets {
-		t.units.Reset(scsi.PowerOnOrReset)
+		t.units.PowerCycle(scsi.PowerOnOrReset)
 	}
 	for _, c := range a.loggingIn() {
 		c.end(how)

@@ -119,6 +119,9 @@ func (s *session) begin(c *connection, k *task) {
 	d := &k.device
 	d.Reset()
 	d.Nexus, d.CDB, d.ProtocolLevel = s.nexus, k.cdb, byte(s.params.ProtocolLevel)
+	if k.write {
+		d.DataOutSize = int(k.edtl)
+	}
 	s.look(k)
 	if !k.over && k.misdirected() {
 		d.Fail(scsi.NewSense(scsi.IllegalRequest, scsi.InvalidFieldInCDB))
@@ -208,6 +211,9 @@ func (s *session) perform(c *connection, k *task) {
 		}
 		if !k.over && !s.postpone(k) {
 			s.target.units.Execute(scsi.LUN(k.lun), d)
+		}
+		if d.Aborted != nil {
+			s.abortNexuses(k.lun, d.Aborted)
 		}
 	}
 	s.executed++

@@ -1,8 +1,11 @@
 package simtarget
 
 import (
+	"slices"
+
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
 	"github.com/iscsispec/iscsispec/scsi"
+	"github.com/iscsispec/iscsispec/simtarget/disk"
 )
 
 // This file is the reach of task management beyond the session that asks for it (RFC 7143, Section 4.2.3).
@@ -18,7 +21,7 @@ func (s *session) manageUnit(m *management) {
 	if p.Function == pdu.FunctionLogicalUnitReset {
 		s.target.aca.clear(p.LUN)
 		if unit, exists := s.target.units.Unit(scsi.LUN(p.LUN)); exists && !dev.TellsAskerOnly {
-			unit.Reset(scsi.BusDeviceReset, s.nexus)
+			unit.Reset(scsi.BusDeviceReset) // every nexus is told, the asker too (SAM-5, Section 6.2)
 		}
 	}
 	s.mu.Lock()
@@ -59,6 +62,20 @@ func (a *Array) abortOthers(s *session, p *pdu.TaskManagementRequest) {
 	}
 }
 
+// abortNexuses ends the tasks of other nexuses on a logical unit, as PREEMPT AND ABORT asks for; the unit has told them by a unit attention
+// (SPC-4, Section 5.13.11.5). The caller holds the session's lock.
+func (s *session) abortNexuses(lun uint64, nexuses []disk.Nexus) {
+	s.later(func() {
+		for _, other := range s.array.selected(Which{Target: s.target.Name, Kind: "Normal"}) {
+			other.mu.Lock()
+			if !other.closed && other != s && slices.Contains(nexuses, other.nexus) {
+				other.abortAll(func(k *task) bool { return k.lun == lun }, nil)
+			}
+			other.mu.Unlock()
+		}
+	})
+}
+
 // abortEverywhere ends all tasks of a target, of all sessions.
 func (a *Array) abortEverywhere(t *target) {
 	for _, s := range a.selected(Which{Target: t.Name, Kind: "Normal"}) {
@@ -92,7 +109,7 @@ func (s *session) manageTarget(m *management) {
 		other.mu.Unlock()
 	}
 	s.target.aca.clearAll()
-	s.target.units.Reset(scsi.BusDeviceReset, s.nexus)
+	s.target.units.Reset(scsi.BusDeviceReset)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !m.conn.attached {

@@ -42,6 +42,7 @@ func TestTaskManagementThatActsOnNothing(t *testing.T) {
 		p.managed(p.manage(pdu.FunctionLogicalUnitReset, 0, 0, 0), pdu.TaskResponseComplete)
 		p.managed(p.manage(pdu.FunctionTaskReassign, 0, 1, 0), pdu.TaskResponseReassignUnsupported)
 		p.managed(p.manage(pdu.FunctionQueryAsynchronousEvent, 0, 0, 0), pdu.TaskResponseUnsupported)
+		p.attention(scsi.BusDeviceReset) // the reset is told to its asker as well
 		p.works()
 	})
 }

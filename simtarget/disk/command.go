@@ -95,7 +95,7 @@ func (d *Disk) refuses(t *Task, length uint64) bool {
 	case need == needsRange:
 		return d.refusesFlags(t) || d.refusesRange(t, length)
 	case need == needsRoom:
-		return d.refusesFlags(t) || d.refusesRange(t, length) || d.refusesWrite(t)
+		return d.refusesFlags(t) || t.misfits() || d.refusesRange(t, length) || d.refusesWrite(t)
 	}
 	switch c.Opcode {
 	case scsi.OpServiceActionIn16:
@@ -203,6 +203,21 @@ func (d *Disk) refusesFlags(t *Task) bool {
 		if c.AtomicBoundary != 0 { // VPD page B0h tells of none
 			return t.invalidField(10)
 		}
+	}
+	return false
+}
+
+// misfits ends a command whose data mean different things by their place, when the initiator has more or fewer of them than the CDB counts:
+// the initiator means something else than it says. Plain writes take what fits; residuals tell the rest.
+func (t *Task) misfits() bool {
+	if t.DataOutSize == 0 || t.DataOutSize == t.Length {
+		return false
+	}
+	switch t.Command.Opcode {
+	case scsi.OpCompareAndWrite:
+		return t.invalidField(13)
+	case scsi.OpWriteSame10, scsi.OpWriteSame16:
+		return t.invalidField(transferLengthAt(t.Command.Opcode))
 	}
 	return false
 }
@@ -338,14 +353,18 @@ func (d *Disk) maintenanceIn(t *Task) {
 	case scsi.ServiceActionReportPortGroups:
 		d.reportPortGroups(t)
 	case scsi.ServiceActionReportSupportedTMFs:
-		t.present(supportedTMFs.Append(t.Buffer[:0], t.Command.Extended == 1))
+		t.present(supportedTMFs(t.ProtocolLevel).Append(t.Buffer[:0], t.Command.Extended == 1))
 	default:
 		d.reportSupported(t)
 	}
 }
 
-// supportedTMFs are the functions that package simtarget carries out.
-var supportedTMFs = scsi.SupportedTMFs{AbortTask: true, AbortTaskSet: true, ClearTaskSet: true, LogicalUnitReset: true, TargetReset: true}
+// supportedTMFs are the functions that package simtarget carries out on a session of the protocol level (RFC 7144, Section 6).
+func supportedTMFs(protocolLevel byte) scsi.SupportedTMFs {
+	queries := protocolLevel >= 2
+	return scsi.SupportedTMFs{AbortTask: true, AbortTaskSet: true, ClearACA: true, ClearTaskSet: true, LogicalUnitReset: true, TargetReset: true,
+		QueryTask: queries, QueryTaskSet: queries, QueryAsynchronousEvent: queries}
+}
 
 // requestSense presents a waiting unit attention, which that clears, or that there is nothing to tell (SPC-4, Section 6.39).
 func (d *Disk) requestSense(t *Task) {

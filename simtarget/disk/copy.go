@@ -11,6 +11,7 @@ const (
 	maxCopyDevices      = 4
 	maxCopySegments     = 16
 	maxCopySegmentBytes = 16 << 20
+	maxCopyListBytes    = maxCopyDevices*scsi.CopyDeviceLength + maxCopySegments*scsi.CopySegmentLength
 	maxCopyResults      = 32 // kept by a disk; the oldest goes
 )
 
@@ -64,6 +65,9 @@ func parseCopyList(t *Task) (scsi.CopyList, scsi.ASC) {
 	b := t.DataOut[:min(len(t.DataOut), t.Length)]
 	list, devices, segments, err := scsi.ParseCopyHeader(b)
 	if err != nil {
+		return list, scsi.ParameterListLengthError
+	}
+	if devices+segments > maxCopyListBytes {
 		return list, scsi.ParameterListLengthError
 	}
 	if list.Usage == 1 || list.Usage == copyKeepsNothing && list.ID != 0 || devices%scsi.CopyDeviceLength != 0 {
@@ -159,10 +163,10 @@ func (d *Disk) copyTo(t *Task, to *Disk, s scsi.CopySegment) bool {
 	size := uint64(d.blockSize)
 	n := uint64(s.Blocks)
 	if have := d.Blocks(); s.SourceLBA > have || n > have-s.SourceLBA {
-		return !t.fail(scsi.CopyAborted, scsi.LBAOutOfRange)
+		return !t.fail(scsi.CopyAborted, scsi.NoAdditionalSense)
 	}
 	if have := to.Blocks(); s.DestinationAt > have || n > have-s.DestinationAt {
-		return !t.fail(scsi.CopyAborted, scsi.LBAOutOfRange)
+		return !t.fail(scsi.CopyAborted, scsi.NoAdditionalSense)
 	}
 	if n*size > maxCopySegmentBytes {
 		return !t.fail(scsi.IllegalRequest, scsi.InvalidFieldInParameters)
@@ -195,7 +199,7 @@ func (d *Disk) copyRefused(t *Task, write bool) bool {
 func (d *Disk) copyResults(t *Task) {
 	if t.Command.ServiceAction == scsi.ServiceActionCopyParameters {
 		parameters := scsi.CopyParameters{MaxDevices: maxCopyDevices, MaxSegments: maxCopySegments, MaxConcurrent: 1,
-			MaxDescriptorLength: maxCopyDevices*scsi.CopyDeviceLength + maxCopySegments*scsi.CopySegmentLength, MaxSegmentLength: maxCopySegmentBytes}
+			MaxDescriptorLength: maxCopyListBytes, MaxSegmentLength: maxCopySegmentBytes}
 		for size := d.blockSize; size > 1; size >>= 1 {
 			parameters.Granularity++
 		}

@@ -83,7 +83,7 @@ func (d *Disk) blockPage(page *scsi.VPD) bool {
 	case scsi.VPDBlockLimits:
 		page.Body = d.blockLimits().AppendBody(nil)
 	case scsi.VPDBlockDeviceCharacteristics:
-		page.Body = scsi.BlockDeviceCharacteristics{RotationRate: 1}.AppendBody(nil)
+		page.Body = scsi.BlockDeviceCharacteristics{RotationRate: 1, AfterBlockErase: 1, AfterCryptoErase: 1}.AppendBody(nil)
 	case scsi.VPDLogicalBlockProvisioning:
 		body := scsi.LogicalBlockProvisioning{}
 		if d.provisioning.thin {

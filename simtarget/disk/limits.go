@@ -10,8 +10,8 @@ import (
 const (
 	maxUnmapDescriptors = 64 // of one UNMAP parameter list
 	maxUnmapBlocks      = math.MaxUint32
-	maxSameBytes        = 1 << 30  // of one WRITE SAME
-	maxAtomicBytes      = 64 << 10 // of one WRITE ATOMIC
+	maxSameBytes        = 1 << 30 // of one WRITE SAME
+	maxAtomicBytes      = 1 << 20 // of one WRITE ATOMIC
 	optimalBytes        = 1 << 20
 )
 

@@ -35,7 +35,7 @@ func (d *Disk) refusesStartStop(t *Task) bool {
 		return false
 	case !d.removable:
 		return t.invalidField(4)
-	case !c.Start && len(d.preventers) > 0:
+	case len(d.preventers) > 0: // the door is locked, whichever way the medium would go
 		return t.fail(scsi.IllegalRequest, scsi.MediumRemovalPrevented)
 	}
 	return false

@@ -23,6 +23,7 @@ type Task struct {
 	CDB           []byte // at least the command's own length; iSCSI's padding to 16 bytes may be there
 	ProtocolLevel byte   // the session's iSCSIProtocolLevel, for INQUIRY's version descriptor (RFC 7144, Section 4.2); 0 claims no version
 	DataOut       []byte // for Execute: the data that came from the initiator, Length bytes or fewer
+	DataOutSize   int    // the size of the initiator's Data-Out Buffer in bytes, if the transport tells it (SAM-5, Section 5.1); 0 is not known
 	Buffer        []byte // DataIn is put here when its capacity suffices; otherwise new memory is taken
 
 	Command   scsi.Command   // set by Begin: the parsed CDB, as far as it could be parsed
