@@ -190,7 +190,7 @@ func (s *session) opened(c *connection) {
 	}
 	if twin := s.withCID(c.cid); twin != nil && !s.array.joinsAnyway() { // It came while this login went on.
 		s.detach(twin)
-		s.endTasksOf(twin)
+		s.part(twin, true)
 		twin.end(EndFIN)
 	}
 	s.array.dev.Connections.takeOver(s, c)
@@ -207,7 +207,7 @@ func (s *session) opened(c *connection) {
 }
 
 // join gives the connection to the session that it belongs to. Where it replaces the connection with its CID, that one is logged out with
-// it: its tasks end, since recovery level 2 was not agreed (RFC 7143, Sections 6.3.4 and 7.3).
+// it: its tasks end, unless recovery level 2 was agreed (RFC 7143, Sections 6.3.4 and 7.3).
 func (l *login) join() error {
 	s, a := l.joins, l.array
 	s.mu.Lock()
@@ -229,10 +229,14 @@ func (l *login) join() error {
 	if old != nil {
 		s.detach(old)
 		if !a.dev.Recovery.ContinueTasks {
-			s.endTasksOf(old)
+			if old.sent != nil {
+				s.takeExpStatSN(old, l.expStatSN)
+			}
+			s.part(old, true)
 		}
 	}
 	s.entering++
+	s.freeByLogin(l.cid, l.expStatSN)
 	s.mu.Unlock()
 	if old != nil && !a.dev.Recovery.ServeReplacedConnection {
 		old.end(a.sessionPolicy().Replaced)

@@ -69,8 +69,14 @@ func (s *session) cids() []uint16 {
 
 // room reports whether the session takes one connection more. The caller holds the session's lock.
 func (s *session) room() bool {
-	most := s.params.MaxConnections
-	if s.array.dev.Connections.OneBeyondMaximum {
+	most, dev := s.params.MaxConnections, &s.array.dev
+	if s.params.ErrorRecoveryLevel == 2 { // A second one is for recovery (RFC 7143, Section 4.2.1).
+		most = max(most, 2)
+	}
+	if dev.Reassign.CountLost {
+		most = s.params.MaxConnections - len(s.parted)
+	}
+	if dev.Connections.OneBeyondMaximum {
 		most++
 	}
 	return len(s.conns)+s.entering < most
@@ -135,20 +141,25 @@ func (a *Array) connectionLost(c *connection) {
 // released.
 func (a *Array) leave(s *session, c *connection, reason string) {
 	s.detach(c)
-	s.endTasksOf(c)
+	s.part(c, false)
 	if len(s.conns)+s.entering > 0 {
 		s.announceLoss(c)
 		s.mu.Unlock()
 		a.recordConnection(s, c, "connection-closed", reason)
 		return
 	}
+	a.wait(s, reason)
+}
+
+// wait has a session without a connection wait for its initiator, or end. The caller holds the session's lock, which is released.
+func (a *Array) wait(s *session, reason string) {
 	retain := time.Duration(s.params.DefaultTime2Wait+s.params.DefaultTime2Retain) * time.Second
 	if a.dev.Recovery.NeverExpire {
 		s.mu.Unlock()
 		return
 	}
 	stale := a.staleTimeout.Load()
-	if s.discovery || s.params.DefaultTime2Retain == 0 && stale == 0 {
+	if s.discovery || s.params.DefaultTime2Retain == 0 && stale == 0 || a.dev.Reassign.DiscardAtLoss {
 		s.mu.Unlock()
 		a.closeSession(s, EndFIN, reason)
 		return
@@ -178,6 +189,9 @@ func (s *session) announceLoss(gone *connection) {
 		return
 	}
 	p := pdu.AsyncMessage{Event: pdu.AsyncConnectionDrop, Parameter1: gone.cid, Parameter2: uint16(s.params.DefaultTime2Wait)}
+	if s.carriesOn() {
+		p.Parameter3 = uint16(s.params.DefaultTime2Retain)
+	}
 	if s.array.dev.Async.DropNamesCIDZero {
 		p.Parameter1 = 0
 	}
@@ -185,14 +199,15 @@ func (s *session) announceLoss(gone *connection) {
 	s.recordAsync(&p)
 }
 
-// closeConnection ends one connection of a session on the array's own account. The session ends with its last one.
+// closeConnection ends one connection of a session on the array's own account. The session ends with its last one, unless it may be carried
+// on.
 func (a *Array) closeConnection(s *session, c *connection, how Ending, reason string) {
 	s.mu.Lock()
 	if !c.attached {
 		s.mu.Unlock()
 		return
 	}
-	if len(s.conns) == 1 {
+	if len(s.conns) == 1 && !s.carriesOn() {
 		s.mu.Unlock()
 		a.closeSession(s, how, reason)
 		return

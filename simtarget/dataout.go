@@ -167,7 +167,7 @@ func (s *session) dataOut(c *connection, h *pdu.BHS, data []byte, damaged bool) 
 		return
 	}
 	k := s.tasks.find(p.ITT)
-	if k == nil {
+	if k == nil || k.conn != c {
 		s.strayData(c, h, &p)
 		return
 	}

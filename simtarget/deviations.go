@@ -24,5 +24,6 @@ type Deviations struct {
 	Sessions       SessionDeviations
 	Redirect       RedirectDeviations
 	Robustness     RobustnessDeviations
+	Reassign       ReassignDeviations
 	Connections    ConnectionDeviations
 }

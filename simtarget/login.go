@@ -34,6 +34,8 @@ type login struct {
 	cid     uint16
 	itt     uint32
 	cmdSN   uint32
+	// expStatSN is that of the connection whose place this one takes (RFC 7143, Section 11.12.9).
+	expStatSN uint32
 
 	stage     pdu.Stage
 	exchanges int
@@ -167,6 +169,7 @@ func (l *login) decode(h *pdu.BHS) pdu.LoginRequest {
 	if !l.started {
 		l.started = true
 		l.isid, l.tsih, l.cid, l.itt, l.cmdSN, l.stage = iscsi.ISID(q.ISID), q.TSIH, q.CID, q.ITT, q.CmdSN, q.CSG
+		l.expStatSN = q.ExpStatSN
 		l.began = q.CSG
 	}
 	return q

@@ -56,11 +56,11 @@ func (s *session) logout(c *connection, r *request) {
 func (s *session) logoutOutcome(c *connection, p *pdu.LogoutRequest) pdu.LogoutResponseCode {
 	dev := &s.array.dev.Logout
 	switch {
-	case p.Reason == pdu.LogoutRemoveForRecovery:
+	case p.Reason == pdu.LogoutRemoveForRecovery && s.params.ErrorRecoveryLevel < 2:
 		return pdu.LogoutRecoveryNotSupported
 	case p.Reason == pdu.LogoutCloseConnection && dev.OwnCIDNotFound:
 		return pdu.LogoutCIDNotFound
-	case p.Reason == pdu.LogoutCloseConnection && s.withCID(p.CID) == nil && !dev.IgnoreCID:
+	case p.Reason != pdu.LogoutCloseSession && s.withCID(p.CID) == nil && len(s.lostWithCID(p.CID)) == 0 && !dev.IgnoreCID:
 		return pdu.LogoutCIDNotFound
 	}
 	return pdu.LogoutSuccess
@@ -88,15 +88,23 @@ func (s *session) finishLogout(c *connection, p *pdu.LogoutRequest, answer pdu.L
 	if dev.LogoutEndsCarrier && named != nil {
 		named = c
 	}
+	lost := s.lostWithCID(p.CID)
 	switch {
+	case named == nil && len(lost) > 0:
+		s.logoutLost(lost, p, &answer)
+		s.send(c, &answer)
+		s.mu.Unlock()
 	case named == nil: // It has gone while the answer was delayed.
 		answer.Response = pdu.LogoutCIDNotFound
 		s.send(c, &answer)
 		s.mu.Unlock()
+	case p.Reason == pdu.LogoutRemoveForRecovery:
+		answer.Time2Retain = uint16(s.params.DefaultTime2Retain)
+		s.closeConnectionByLogout(c, named, answer, true)
 	case p.Reason == pdu.LogoutCloseSession || len(s.conns) == 1 || dev.LogoutEndsSession:
 		s.closeByLogout(c, answer)
 	default:
-		s.closeConnectionByLogout(c, named, answer)
+		s.closeConnectionByLogout(c, named, answer, false)
 	}
 }
 
@@ -137,11 +145,15 @@ func (s *session) closeByLogout(c *connection, answer pdu.LogoutResponse) {
 	}
 }
 
-// closeConnectionByLogout ends one of several connections, which may be another one than the request came on. The caller holds the lock,
-// which is released.
-func (s *session) closeConnectionByLogout(c, named *connection, answer pdu.LogoutResponse) {
+// closeConnectionByLogout ends a connection, which may be another one than the request came on, for good or for recovery. The caller holds the
+// lock, which is released.
+func (s *session) closeConnectionByLogout(c, named *connection, answer pdu.LogoutResponse, recovery bool) {
 	s.detach(named)
-	s.endTasksOf(named)
+	if recovery {
+		s.part(named, true)
+	} else {
+		s.endTasksOf(named)
+	}
 	if named != c {
 		s.send(c, &answer)
 	} else {
@@ -151,8 +163,12 @@ func (s *session) closeConnectionByLogout(c, named *connection, answer pdu.Logou
 		c.statSN++
 		c.deliver(out)
 	}
-	s.mu.Unlock()
-	s.array.recordConnection(s, named, "connection-closed", reasonLogout)
+	if len(s.conns)+s.entering == 0 {
+		s.array.wait(s, reasonLogout)
+	} else {
+		s.mu.Unlock()
+		s.array.recordConnection(s, named, "connection-closed", reasonLogout)
+	}
 	named.end(EndFIN)
 }
 

@@ -17,7 +17,7 @@ func RowDeviations() []RowDeviation {
 		rowsFfpSequencing(), rowsDataIn(), rowsDataOut(), rowsTmf(), rowsLogout(),
 		rowsAsync(), rowsNop(), rowsText(), rowsReject(), rowsSnack(), rowsRecovery(), rowsDigest(),
 		rowsSessionManagement(), rowsRobustness(),
-		rowsConnections(),
+		rowsConnections(), rowsReassign(),
 	} {
 		all = append(all, group...)
 	}

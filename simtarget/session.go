@@ -30,9 +30,11 @@ type session struct {
 	mu         sync.Mutex
 	closed     bool
 	params     text.Params
-	conns      []*connection  // oldest first; none while the session waits within Time2Retain
-	first      [1]*connection // the memory of conns while there is one
-	entering   int            // connections whose login has succeeded and whose final response is not queued yet
+	conns      []*connection     // oldest first; none while the session waits within Time2Retain
+	first      [1]*connection    // the memory of conns while there is one
+	entering   int               // connections whose login has succeeded and whose final response is not queued yet
+	parted     []*lostConnection // at recovery level 2, in the order in which they were lost
+	lostTimer  *time.Timer
 	retain     *time.Timer
 	order      ordering
 	tasks      taskSet
@@ -201,6 +203,10 @@ func (s *session) terminate() {
 	if s.retain != nil {
 		s.retain.Stop()
 	}
+	if s.lostTimer != nil {
+		s.lostTimer.Stop()
+	}
+	s.parted = nil
 	s.tasks.dropAll(s)
 	s.order.drop()
 	s.recovery.forgetAll(nil)

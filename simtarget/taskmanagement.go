@@ -97,7 +97,7 @@ func (s *session) manage(m *management) {
 	case pdu.FunctionTargetColdReset:
 		s.later(func() { s.coldReset(m) })
 	case pdu.FunctionTaskReassign:
-		s.managed(m, s.reassignTask(p))
+		s.reassign(m)
 	default:
 		if s.manageQuery(m) {
 			return
@@ -108,14 +108,6 @@ func (s *session) manage(m *management) {
 		}
 		s.managed(m, pdu.TaskResponseUnsupported)
 	}
-}
-
-// reassignTask answers TASK REASSIGN, which needs recovery level 2 (RFC 7143, Section 7.2.2).
-func (s *session) reassignTask(*pdu.TaskManagementRequest) pdu.TaskResponse {
-	if s.array.dev.TaskManagement.ReassignComplete {
-		return pdu.TaskResponseComplete
-	}
-	return pdu.TaskResponseReassignUnsupported
 }
 
 // managed answers a request and forgets it. The caller holds the session's lock.
