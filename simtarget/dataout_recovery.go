@@ -127,7 +127,7 @@ func (s *session) sendR2T(c *connection, k *task, n uint32) {
 	if !slices.ContainsFunc(t.r2ts, func(out r2t) bool { return out.r2tSN == n }) {
 		t.r2ts = append(t.r2ts, r2t{ttt: x.ttt, r2tSN: n, from: x.from, to: x.to, got: x.from})
 	}
-	if s.array.dev.Digest.RecoverFromStart && x.from < t.asked {
+	if s.array.dev.Integrity.RecoverFromStart && x.from < t.asked {
 		x.to, n = x.to-x.from, 0
 		x.from = 0
 	}

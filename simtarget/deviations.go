@@ -19,6 +19,7 @@ type Deviations struct {
 	Text           TextDeviations
 	Reject         RejectDeviations
 	Recovery       RecoveryDeviations
+	Integrity      IntegrityDeviations
 	SNACK          SNACKDeviations
 	Digest         DigestDeviations
 	Sessions       SessionDeviations

@@ -116,8 +116,6 @@ type DigestDeviations struct {
 	PadNotCovered bool
 	// HeaderOver44Bytes checks header digests over 44 bytes, so that right ones fail.
 	HeaderOver44Bytes bool
-	// RecoverFromStart asks from the first byte of the write on in recovery R2Ts, and numbers them 0.
-	RecoverFromStart bool
 }
 
 func (d *DigestDeviations) apply(f *wireFaults) {

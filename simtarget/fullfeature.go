@@ -27,12 +27,13 @@ func (c *connection) serve() {
 		case err != nil && tooLong(err):
 			c.session.rejected(c, &h, pdu.RejectInvalidPDUField)
 			continue
+		case err != nil && badDigest(err) && c.array.dev.Integrity.overlooks(&h) && c.reader.Resync(&h) == nil:
 		case err != nil && c.passesOver(err, &h):
 			continue
 		case err != nil:
 			c.streamFailed(err)
 			return
-		case c.array.dev.Digest.HeaderOver44Bytes && c.digests.Header:
+		case c.array.dev.Digest.HeaderOver44Bytes && c.digests.Header, c.array.dev.Integrity.DigestBehindBHS && c.digests.Header && len(ahs) > 0:
 			c.end(EndFIN)
 			return
 		case c.array.dev.Login.DropEarlyBytes && time.Since(c.granted) < earlyBytesTime:
@@ -44,7 +45,7 @@ func (c *connection) serve() {
 			c.streamFailed(err)
 			return
 		}
-		c.session.arrived(c, &h, ahs, data, err != nil)
+		c.session.arrived(c, &h, ahs, data, err != nil && !c.array.dev.Integrity.takes(&h))
 		c.dataDone()
 	}
 }
@@ -197,6 +198,7 @@ func (s *session) numbered(c *connection, h *pdu.BHS, ahs, data []byte, damaged 
 		if h.Opcode() == pdu.OpSCSICommand {
 			s.ignored.add(h.ITT())
 		}
+		s.array.dev.Integrity.again(s, c, &r)
 		return
 	}
 	if !s.accept(c, &r, damaged) {
@@ -230,6 +232,9 @@ func (s *session) numbered(c *connection, h *pdu.BHS, ahs, data []byte, damaged 
 // accept looks whether a PDU can be taken at all, before its CmdSN counts, and rejects it otherwise (RFC 7143, Section 7.3).
 func (s *session) accept(c *connection, r *request, damaged bool) bool {
 	if damaged {
+		if s.array.dev.Integrity.CountDamaged && !r.bhs.Immediate() {
+			s.order.exp++
+		}
 		s.reject(c, &r.bhs, pdu.RejectDataDigestError)
 		return false
 	}

@@ -15,7 +15,7 @@ func RowDeviations() []RowDeviation {
 	for _, group := range [][]RowDeviation{
 		rowsLogin(), rowsNegotiation(), rowsKeys(), rowsAuth(), rowsDiscovery(),
 		rowsFfpSequencing(), rowsDataIn(), rowsDataOut(), rowsTmf(), rowsLogout(),
-		rowsAsync(), rowsNop(), rowsText(), rowsReject(), rowsSnack(), rowsRecovery(), rowsDigest(),
+		rowsAsync(), rowsNop(), rowsText(), rowsReject(), rowsSnack(), rowsIntegrity(), rowsRecovery(), rowsDigest(),
 		rowsSessionManagement(), rowsRobustness(),
 		rowsConnections(), rowsReassign(),
 	} {
@@ -169,7 +169,6 @@ func rowsDigest() []RowDeviation {
 		{"digest.crc32c.header-value-correct", func(d *Deviations) { d.Digest.NoFinalInversion = true }},
 		{"digest.crc32c.data-value-correct", func(d *Deviations) { d.Digest.PadNotCovered = true }},
 		{"digest.crc32c.accepts-correct-digests", func(d *Deviations) { d.Digest.HeaderOver44Bytes = true }},
-		{"digest.recovery-r2t.range", func(d *Deviations) { d.Digest.RecoverFromStart = true }},
 	}
 }
 

@@ -120,12 +120,12 @@ func (r *Reader) ReadHeader(h *BHS) (ahs []byte, err error) {
 
 // Resync goes on behind a PDU whose header failed its digest, as if the length fields in h, which ReadHeader has filled, were right. Whether
 // they were shows at the next header: a digest that fits there is no chance, and one that does not fit says that the stream is lost (RFC 7143,
-// Section 7.8). A *LengthError says that no such PDU would have been taken.
+// Section 7.8). Its data segment can be read, or is skipped. A *LengthError says that no such PDU would have been taken.
 func (r *Reader) Resync(h *BHS) error {
 	if n := h.DataSegmentLength(); n > r.limits.MaxDataSegmentLength {
 		return &LengthError{Opcode: h.Opcode(), Segment: SegmentData, Got: n, Limit: r.limits.MaxDataSegmentLength}
 	}
-	r.lost, r.skip = false, r.dataLength(h)
+	r.lost, r.pending, r.skip = false, h.DataSegmentLength(), r.dataLength(h)
 	return nil
 }
 

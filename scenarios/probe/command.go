@@ -155,13 +155,18 @@ func (t *Task) AwaitR2T() (*pdu.R2T, Event) {
 
 // Serve sends the data that an R2T asks for, at most as much as a command may have.
 func (t *Task) Serve(r *pdu.R2T) {
+	t.Forget(r)
+	t.send(r.TTT, int(r.BufferOffset), min(int(r.DesiredDataTransferLength), transferMax))
+}
+
+// Forget counts an R2T as served: the caller sees to its data.
+func (t *Task) Forget(r *pdu.R2T) {
 	for i, open := range t.open {
 		if open == r {
 			t.open = append(t.open[:i:i], t.open[i+1:]...)
-			break
+			return
 		}
 	}
-	t.send(r.TTT, int(r.BufferOffset), min(int(r.DesiredDataTransferLength), transferMax))
 }
 
 // step waits for the next event of the task and books it.

@@ -13,7 +13,7 @@ import (
 )
 
 func digestChecks() []Check {
-	return []Check{
+	return append(digestErrorChecks(), []Check{
 		{ID: "digest.crc32c.header-value-correct", Run: func(t *T) {
 			c := t.WithDigests(pdu.Digests{Header: true})
 			t.Pings(c, 16, 0)
@@ -36,7 +36,7 @@ func digestChecks() []Check {
 			t.DigestsRight()
 		}},
 		{ID: "digest.crc32c.accepts-correct-digests", Risk: scenarios.Writes, Run: acceptsCorrectDigests},
-	}
+	}...)
 }
 
 func acceptsCorrectDigests(t *T) {

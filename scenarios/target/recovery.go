@@ -11,6 +11,10 @@ import (
 // recoveryChecks are those of the groups snack and recovery.
 func recoveryChecks() []Check {
 	return append(snackChecks(), []Check{
+		{ID: "recovery.retry.inadvertent-duplicate-discarded", Risk: scenarios.Writes, Run: duplicateDiscarded},
+		{ID: "recovery.retry.duplicate-during-data-discarded", Risk: scenarios.Writes, Run: duplicateDuringData},
+		{ID: "recovery.retry.after-data-digest-error", Risk: scenarios.Writes, Array: recovering, Run: retryAfterDigestError},
+		{ID: "recovery.level-one.header-digest-error-continues", Array: recovering, Run: headerErrorContinues},
 		{ID: "recovery.connection-reinstatement.same-cid", Run: reinstateConnection},
 		{ID: "recovery.connection-reinstatement.tasks-ended-below-level-two", Risk: scenarios.Writes, Run: reinstatedTasksEnd},
 		{ID: "recovery.session-reinstatement.old-session-closed", Run: func(t *T) {
