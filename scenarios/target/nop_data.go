@@ -81,10 +81,9 @@ func (t *T) truncates(immediate bool) {
 		ping = numberedPing(c, ping.Data)
 	}
 	in := t.echoes(c, ping, 512)
-	if in.ExpCmdSN != c.Session.CmdSN {
+	if !immediate && in.ExpCmdSN != c.Session.CmdSN {
 		t.Fail(fmt.Sprintf("ExpCmdSN 0x%x", in.ExpCmdSN), fmt.Sprintf("ExpCmdSN 0x%x", c.Session.CmdSN))
 	}
-	t.Survives(c, "the session")
 }
 
 func largestPing(t *T) {

@@ -17,14 +17,14 @@ const abandonedTime = 2 * time.Minute
 // textExchangeChecks are those of the group text that are about exchanges of several PDUs, and when what they say takes effect.
 func textExchangeChecks() []Check {
 	return []Check{
-		{ID: "text.cbit.empty-response-and-reassembly", Run: cutText},
-		{ID: "text.cbit.with-f-bit-has-no-effect", Run: cutAndFinal},
-		{ID: "text.cbit.value-split-takes-effect", Run: cutKey},
-		{ID: "text.itt.changed-mid-negotiation", Run: changedTag},
-		{ID: "text.negotiate-once.second-offer-rejected", Run: declaredTwice},
-		{ID: "text.reset.ttt-reserved-restarts", Run: restartedText},
-		{ID: "text.failure.abandoned-has-no-effect", Run: abandonedText, Limits: scenarios.Limits{Run: 4 * time.Minute, Wall: 5 * time.Minute}},
-		{ID: "text.failure.illegal-value-has-no-effect", Run: illegalValue},
+		{ID: "text.cbit.empty-response-and-reassembly", Run: texting(cutText)},
+		{ID: "text.cbit.with-f-bit-has-no-effect", Run: texting(cutAndFinal)},
+		{ID: "text.cbit.value-split-takes-effect", Run: texting(cutKey)},
+		{ID: "text.itt.changed-mid-negotiation", Run: texting(changedTag)},
+		{ID: "text.negotiate-once.second-offer-rejected", Run: texting(declaredTwice)},
+		{ID: "text.reset.ttt-reserved-restarts", Run: texting(restartedText)},
+		{ID: "text.failure.abandoned-has-no-effect", Run: texting(abandonedText), Limits: scenarios.Limits{Run: 4 * time.Minute, Wall: 5 * time.Minute}},
+		{ID: "text.failure.illegal-value-has-no-effect", Run: texting(illegalValue)},
 	}
 }
 

@@ -25,6 +25,9 @@ func queryChecks() []Check {
 // levelTwo opens a session in which protocol level 2 is agreed; the part is skipped where that cannot be had.
 func (t *T) levelTwo(more ...string) *probe.Conn {
 	l := t.Login(solicited(append([]string{"iSCSIProtocolLevel=2"}, more...)...))
+	if !l.Granted() && !l.AuthRequired() {
+		t.Skip("A login that offers iSCSIProtocolLevel=2 is not granted: %v.", l)
+	}
 	c := t.Granted(l)
 	if level, _ := probe.AnswerOf(l.Walk.Said, text.KeyISCSIProtocolLevel); level != "2" {
 		t.Skip("iSCSIProtocolLevel=2 is answered with %q.", level)
