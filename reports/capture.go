@@ -66,6 +66,9 @@ type capturer struct {
 	dialled map[string]time.Duration // when the connection request went out
 	packets []packet
 	waiting []string // comments for the next packet
+
+	// shown are the ends of the streams, of a capture in which connections of one time may seem to have the same ones; else nil.
+	shown map[ends]bool
 }
 
 func newCapturer(views map[string]*viewpoint) capturer {
@@ -95,6 +98,7 @@ func (c *capturer) take(e *trace.Event) {
 	s := c.streams[e.Conn]
 	if s == nil {
 		s = newStream(v, len(c.streams))
+		c.tellApart(s)
 		c.streams[e.Conn] = s
 	}
 	switch e.Kind {

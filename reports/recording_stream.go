@@ -2,6 +2,7 @@ package reports
 
 import (
 	"fmt"
+	"net/netip"
 
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
 	"github.com/iscsispec/iscsispec/trace"
@@ -27,11 +28,16 @@ type keptLogin struct {
 }
 
 func newLive(real bool) *live {
-	return &live{capturer: newCapturer(map[string]*viewpoint{}), real: real, logins: map[string]*keptLogin{}}
+	l := &live{capturer: newCapturer(map[string]*viewpoint{}), real: real, logins: map[string]*keptLogin{}}
+	l.shown = map[ends]bool{}
+	return l
 }
 
 // again makes every connection begin anew with the next packet of it.
-func (l *live) again() { clear(l.streams) }
+func (l *live) again() {
+	clear(l.streams)
+	clear(l.shown)
+}
 
 // take gives the packets of one event.
 func (l *live) take(e *trace.Event) []packet {
@@ -54,6 +60,9 @@ func (l *live) take(e *trace.Event) []packet {
 		kept.keep(e)
 	}
 	if e.Kind == trace.KindConnClosed && (e.State == trace.CloseFINSent || e.State == trace.CloseRSTSent) {
+		if s := l.streams[e.Conn]; s != nil {
+			delete(l.shown, s.ends())
+		}
 		delete(l.views, e.Conn)
 		delete(l.streams, e.Conn)
 		delete(l.logins, e.Conn)
@@ -61,6 +70,26 @@ func (l *live) take(e *trace.Event) []packet {
 	packets := l.packets
 	l.packets = nil
 	return packets
+}
+
+// ends are the two addresses by which dissectors know a connection.
+type ends struct{ client, server netip.AddrPort }
+
+func (s *stream) ends() ends { return ends{s.client.addr, s.server.addr} }
+
+// tellApart shows another port of the initiator where portals that are shown at one port would make two connections look like one.
+func (c *capturer) tellApart(s *stream) {
+	if c.shown == nil {
+		return
+	}
+	real := s.client.addr
+	for tries := 0; c.shown[s.ends()] && tries < 1<<16; tries++ {
+		s.client.addr = netip.AddrPortFrom(real.Addr(), 1024+(s.client.addr.Port()-1024+1)%(1<<16-1024))
+	}
+	if s.client.addr != real {
+		s.note += fmt.Sprintf("; the initiator is really at %s, where another connection is shown", real)
+	}
+	c.shown[s.ends()] = true
 }
 
 // repeat shows a connection's beginning in a part that it did not begin in.

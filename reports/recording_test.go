@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -251,4 +252,24 @@ func TestRecordingMakesConnectionsWait(t *testing.T) {
 		t.Errorf("%d events, more %v", len(batch), more)
 	}
 	<-free
+}
+
+// An initiator may use one port towards two portals; shown at one port, the two connections stay two.
+func TestRecordingTellsConnectionsApart(t *testing.T) {
+	l := newLive(false)
+	seen := map[ends]bool{}
+	up := func(name, server string) {
+		l.take(&trace.Event{Kind: trace.KindConnUp, Node: trace.NodeTarget, Conn: name, From: server, To: "127.0.0.1:65535"})
+		seen[l.streams[name].ends()] = true
+	}
+	up("a#1", "127.0.0.1:4001")
+	up("b#2", "127.0.0.1:4002")
+	if len(seen) != 2 || !seen[ends{netip.MustParseAddrPort("127.0.0.1:1024"), netip.MustParseAddrPort("127.0.0.1:3260")}] {
+		t.Errorf("shown as %v", seen)
+	}
+	l.take(&trace.Event{Kind: trace.KindConnClosed, Node: trace.NodeTarget, Conn: "a#1", State: trace.CloseFINSent})
+	up("a#3", "127.0.0.1:4001")
+	if len(seen) != 2 || len(l.shown) != 2 || len(l.views) != 2 || len(l.logins) != 2 {
+		t.Errorf("shown as %v; %d, %d and %d remembered", seen, len(l.shown), len(l.views), len(l.logins))
+	}
 }
