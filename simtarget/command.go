@@ -30,6 +30,9 @@ func (s *session) acceptCommand(c *connection, r *request) bool {
 	if err != nil {
 		return refuse(pdu.RejectInvalidPDUField)
 	}
+	if k.attr > pdu.AttrACA { // a reserved code (RFC 7143, Section 11)
+		return refuse(pdu.RejectProtocolError)
+	}
 	if !h.Final() && (!k.write || s.params.InitialR2T) && (k.write || k.read) {
 		return refuse(pdu.RejectInvalidPDUField)
 	}
@@ -82,6 +85,10 @@ func (s *session) start(c *connection, k *task) {
 
 // launch begins a command that waits for no other.
 func (s *session) launch(c *connection, k *task) {
+	if s.array.dev.Robustness.waits(s, k) {
+		k.phase = phaseHeld
+		return
+	}
 	if k.rule == nil {
 		s.begin(c, k)
 		return

@@ -67,7 +67,7 @@ func newConnection(a *Array, p *portal, conn net.Conn, ordinal uint64) *connecti
 	if c.socket = newSocket(c); c.socket != nil {
 		c.reader = pdu.NewReader(c.socket, limits)
 	} else {
-		c.reader = pdu.NewReader(conn, limits)
+		c.reader = pdu.NewReader(a.dev.Robustness.stream(conn), limits)
 	}
 	return c
 }
@@ -86,6 +86,9 @@ func (c *connection) run() {
 //go:noinline
 func (c *connection) enter() bool {
 	timeout := time.AfterFunc(c.array.loginPolicy().Timeout, c.abort)
+	if c.array.dev.Robustness.KeepHalfOpen {
+		timeout.Stop()
+	}
 	full := c.login()
 	timeout.Stop()
 	if full && c.opens && len(c.array.script.steps) > 0 {
@@ -98,6 +101,9 @@ func (c *connection) enter() bool {
 //
 //go:noinline
 func (c *connection) leave() {
+	if c.array.dev.Robustness.IgnoreEndOfStream && c.inSession.Load() && !c.deaf.Load() {
+		<-c.array.done
+	}
 	c.flush()
 	c.reader.Release()
 	c.drain()

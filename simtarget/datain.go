@@ -17,10 +17,7 @@ func (s *session) respond(c *connection, k *task) {
 		return
 	}
 	var sent, pieces int
-	data := d.DataIn
-	if !k.read {
-		data = nil
-	}
+	data := dev.Robustness.dataOf(k)
 	data = data[:min(len(data), int(k.edtl))]
 	inData := len(data) > 0 && d.Status == scsi.StatusGood && s.statusInData
 	if dev.DataIn.NoFinalBit || dev.SNACK.ForgetUnacknowledged {
@@ -163,6 +160,9 @@ func (s *session) sendStatus(c *connection, k *task, r residual, pieces int) {
 	s.uncount(k)
 	var out outgoing
 	p.EncodeBHS(&out.bhs)
+	if s.array.dev.Robustness.KeepAHSLength {
+		out.bhs.SetTotalAHSLength((len(k.cdb) - len(k.cdbBuf)) &^ 3)
+	}
 	out.data = p.Data
 	s.number(c, &out.bhs)
 	if k.kept != nil {

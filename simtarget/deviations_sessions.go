@@ -96,13 +96,3 @@ type RedirectDeviations struct {
 	// DropReinstated ends the session that a redirected login would have replaced.
 	DropReinstated bool
 }
-
-// RobustnessDeviations are faults that other initiators feel.
-type RobustnessDeviations struct {
-	// SerialLogin logs in one connection at a time.
-	SerialLogin bool
-	// LeakLoginLock lets nobody in any more once a connection has died in the middle of its login.
-	LeakLoginLock bool
-	// LeakTasks loses tasks that wait for data when their connection dies, until none is left.
-	LeakTasks bool
-}

@@ -29,6 +29,7 @@ type faultState struct {
 	logins      map[portKey]int
 	deadlocked  map[portKey]bool
 	lockLeaked  bool
+	announced   int // PDUs that AllocateAnnounced has counted
 }
 
 // faultLocks has locks of its own, taken last.

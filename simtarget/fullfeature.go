@@ -17,6 +17,7 @@ func (c *connection) serve() {
 			c.makeRoom()
 		}
 		c.settle()
+		c.array.dev.Robustness.blockingSend(c)
 		ahs, err := c.reader.ReadHeader(&h)
 		switch {
 		case c.deaf.Load():
@@ -24,6 +25,8 @@ func (c *connection) serve() {
 		case err != nil && tooLong(err) && c.array.dev.Text.HangsOnOversized:
 			c.end(EndSilent)
 			return
+		case err != nil && tooLong(err) && !c.array.dev.Robustness.oversized(c.array):
+			continue
 		case err != nil && tooLong(err):
 			c.session.rejected(c, &h, pdu.RejectInvalidPDUField)
 			continue
@@ -36,6 +39,8 @@ func (c *connection) serve() {
 		case c.array.dev.Digest.HeaderOver44Bytes && c.digests.Header, c.array.dev.Integrity.DigestBehindBHS && c.digests.Header && len(ahs) > 0:
 			c.end(EndFIN)
 			return
+		case !c.array.dev.Robustness.header(c, &h, ahs):
+			continue
 		case c.array.dev.Login.DropEarlyBytes && time.Since(c.granted) < earlyBytesTime:
 			continue
 		}

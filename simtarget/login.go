@@ -55,6 +55,7 @@ type login struct {
 	granted     *session
 	began       pdu.Stage
 	refused     bool // the array has ended the login
+	taken       int  // bytes of text so far
 	gated       bool // a deviation: the login holds the only place
 	turn        bool // the login goes on at a portal that takes one at a time
 }
@@ -100,6 +101,7 @@ func (c *connection) login() bool {
 			l.foreign(&h)
 			return false
 		}
+		l.dev.Robustness.login(l, h.DataSegmentLength())
 		if tooLong != nil {
 			l.decode(&h)
 			l.end(refuse(iscsi.StatusInitiatorError, "data segment of %d bytes, want at most %d", h.DataSegmentLength(), loginDataMax))
@@ -156,6 +158,9 @@ func (l *login) connected() bool {
 // (RFC 7143, Section 6.3).
 func (l *login) foreign(h *pdu.BHS) {
 	if !l.started {
+		if l.dev.Robustness.GarbageStopsListening {
+			l.array.stopListening()
+		}
 		l.end(&vanished{how: EndFIN, reason: h.Opcode().String() + " before the login"})
 		return
 	}
@@ -212,7 +217,7 @@ func (l *login) lawful(h *pdu.BHS, q *pdu.LoginRequest, first bool) error {
 		return refuse(iscsi.StatusInitiatorError, "next stage %d after %d", q.NSG, q.CSG)
 	case q.Transit && q.CSG == pdu.StageSecurity && q.NSG == pdu.StageFullFeature && l.dev.Login.RefuseSecurityToFullFeature:
 		return refuse(iscsi.StatusInitiatorError, "next stage %d after %d", q.NSG, q.CSG)
-	case l.exchanges > loginExchangesMax:
+	case l.exchanges > loginExchangesMax && !l.dev.Robustness.UnboundedLoginText:
 		return refuse(iscsi.StatusInitiatorError, "more than %d exchanges", loginExchangesMax)
 	case first && l.isid.Format() == iscsi.ISIDFormatEnterprise && l.dev.Login.RefuseEnterpriseISID:
 		return refuse(iscsi.StatusInitiatorError, "ISID format")
@@ -241,6 +246,9 @@ func (l *login) answer(q *pdu.LoginRequest, data []byte) (reply, error) {
 		return l.nextPart(), nil
 	}
 	l.assembler.MaxBytes = loginTextMax
+	if l.dev.Robustness.UnboundedLoginText {
+		l.assembler.MaxBytes = 1 << 24
+	}
 	pairs, complete, err := l.assembler.Add(data, q.Continue)
 	if err != nil {
 		var limit *text.LimitError

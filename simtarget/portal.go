@@ -103,6 +103,7 @@ func (a *Array) accepted(p *portal, conn net.Conn) {
 	c := newConnection(a, p.answering(), conn, a.ordinal)
 	c.door = p
 	a.connections[c.ordinal] = c
+	a.dev.Robustness.accepted(a)
 	a.wg.Add(1)
 	a.mu.Unlock()
 	go func() {

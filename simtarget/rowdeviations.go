@@ -212,11 +212,3 @@ func rowsSessionManagement() []RowDeviation {
 		{"session-management.state.nexus-loss-on-session-end", func(d *Deviations) { d.Sessions.KeepReservations = true }},
 	}
 }
-
-func rowsRobustness() []RowDeviation {
-	return []RowDeviation{
-		{"robustness.login.silent-peer-does-not-block-others", func(d *Deviations) { d.Robustness.SerialLogin = true }},
-		{"robustness.login.abort-at-each-step", func(d *Deviations) { d.Robustness.LeakLoginLock = true }},
-		{"robustness.ffp.abrupt-close-with-tasks", func(d *Deviations) { d.Robustness.LeakTasks = true }},
-	}
-}

@@ -116,6 +116,7 @@ func (s *session) sendUnnumbered(c *connection, p pdu.PDU) {
 func (s *session) prepare(c *connection, out *outgoing, p pdu.PDU) {
 	p.EncodeBHS(&out.bhs)
 	_, out.data = p.Segments()
+	s.array.dev.Robustness.dirty(&out.bhs)
 	s.number(c, &out.bhs)
 }
 

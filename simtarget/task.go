@@ -1,6 +1,7 @@
 package simtarget
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/iscsispec/iscsispec/iscsi"
@@ -187,9 +188,15 @@ func (s *session) newTask(h *pdu.BHS, ahs []byte) (*task, error) {
 	k := s.tasks.fresh()
 	k.itt, k.cmdSN, k.lun, k.immediate, k.read, k.write = p.ITT, p.CmdSN, p.LUN, p.Immediate, p.Read, p.Write
 	k.attr, k.edtl = p.Attr, p.ExpectedDataTransferLength
+	if s.array.dev.Robustness.MaskAttribute {
+		k.attr &= 3
+	}
 	k.cdbBuf = p.CDB
 	k.cdb = k.cdbBuf[:]
 	if len(ahs) > 0 {
+		if err := soundAHS(ahs); err != nil {
+			return nil, err
+		}
 		p.AHS = ahs
 		full, err := p.FullCDB()
 		if err != nil {
@@ -200,6 +207,25 @@ func (s *session) newTask(h *pdu.BHS, ahs []byte) (*task, error) {
 		}
 	}
 	return k, nil
+}
+
+// soundAHS looks whether the additional header segments of a SCSI Command are such as RFC 7143, Section 11.2.2, defines, each at most once.
+func soundAHS(ahs []byte) error {
+	segments, err := pdu.ParseAHS(ahs)
+	if err != nil {
+		return err
+	}
+	seen := [3]bool{}
+	for _, a := range segments {
+		n := len(a.Specific)
+		switch {
+		case a.Type == pdu.AHSExtendedCDB && n > 1 && !seen[a.Type], a.Type == pdu.AHSBidirectionalReadData && n == 5 && !seen[a.Type]:
+			seen[a.Type] = true
+		default:
+			return fmt.Errorf("additional header segment of type %d with %d bytes", a.Type, n)
+		}
+	}
+	return nil
 }
 
 // before reports whether a task management request with this CmdSN reaches the task (RFC 7143, Section 4.2.3.2).

@@ -2,6 +2,7 @@ package target
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
@@ -12,12 +13,12 @@ import (
 
 // robustnessChecks are those of the group robustness.
 func robustnessChecks() []Check {
-	return []Check{
+	return slices.Concat([]Check{
 		{ID: "robustness.login.silent-peer-does-not-block-others", Run: silentPeer},
 		{ID: "robustness.login.abort-at-each-step", Run: abortedLogins},
 		{ID: "robustness.ffp.abrupt-close-with-tasks", Risk: scenarios.Writes, Run: abruptCloses,
 			Limits: scenarios.Limits{Run: 4 * time.Minute, Wall: 5 * time.Minute}},
-	}
+	}, lengthChecks(), framingChecks(), hostileLoginChecks(), hostileCommandChecks(), senderChecks())
 }
 
 func silentPeer(t *T) {

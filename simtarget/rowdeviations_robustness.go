@@ -1,0 +1,35 @@
+package simtarget
+
+func rowsRobustness() []RowDeviation {
+	return []RowDeviation{
+		{"robustness.length.oversized-data-segment", func(d *Deviations) { d.Robustness.IgnoreOversized = true }},
+		{"robustness.length.huge-declared-never-sent", func(d *Deviations) { d.Robustness.AllocateAnnounced = true }},
+		{"robustness.length.login-oversized", func(d *Deviations) { d.Robustness.OversizedLoginCrashes = true }},
+		{"robustness.length.ahs-beyond-pdu", func(d *Deviations) { d.Robustness.MalformedAHSLoops = true }},
+		{"robustness.length.ahs-on-non-command", func(d *Deviations) { d.Robustness.LoseStepOverAHS = true }},
+		{"robustness.framing.tcp-segmentation-irrelevant", func(d *Deviations) { d.Robustness.WholeHeaderPerRead = true }},
+		{"robustness.framing.random-bytes-before-login", func(d *Deviations) { d.Robustness.GarbageStopsListening = true }},
+		{"robustness.framing.random-bytes-in-ffp", func(d *Deviations) { d.Robustness.MalformedPDUCrashes = true }},
+		{"robustness.framing.mutated-pdu-fuzz", func(d *Deviations) { d.Robustness.UnfinishedCommandCrashes = true }},
+		{"robustness.reserved.nonzero-reserved-fields-ignored", func(d *Deviations) { d.Robustness.ReservedByteIsFlag = true }},
+		{"robustness.reserved.zero-in-target-pdus", func(d *Deviations) { d.Robustness.DirtyReservedFields = true }},
+		{"robustness.reserved.attr-code-reported", func(d *Deviations) { d.Robustness.MaskAttribute = true }},
+		{"robustness.login.half-open-timeout", func(d *Deviations) { d.Robustness.KeepHalfOpen = true }},
+		{"robustness.login.connection-flood", func(d *Deviations) { d.Robustness.FloodStopsListening = true }},
+		{"robustness.login.silent-peer-does-not-block-others", func(d *Deviations) { d.Robustness.SerialLogin = true }},
+		{"robustness.login.endless-cbit", func(d *Deviations) { d.Robustness.UnboundedLoginText = true }},
+		{"robustness.login.endless-rounds", func(d *Deviations) { d.Robustness.RoundsOverflowStack = true }},
+		{"robustness.login.abort-at-each-step", func(d *Deviations) { d.Robustness.LeakLoginLock = true }},
+		{"robustness.ffp.peer-stops-reading", func(d *Deviations) { d.Robustness.BlockingSend = true }},
+		{"robustness.ffp.abrupt-close-with-tasks", func(d *Deviations) { d.Robustness.LeakTasks = true }},
+		{"robustness.ffp.half-close", func(d *Deviations) { d.Robustness.IgnoreEndOfStream = true }},
+		{"robustness.ffp.reserved-itt-command", func(d *Deviations) { d.Robustness.ReservedTagCrashes = true }},
+		{"robustness.ffp.contradictory-flags", func(d *Deviations) { d.Robustness.DataInUnasked = true }},
+		{"robustness.ffp.edtl-extremes", func(d *Deviations) { d.Robustness.AllocateEDTL = true }},
+		{"robustness.ffp.lun-formats", func(d *Deviations) { d.Robustness.UnmaskedLUN = true }},
+		{"robustness.ffp.login-opcode-flood", func(d *Deviations) { d.Robustness.StrayLoginEndsSession = true }},
+		{"robustness.pdu.write-with-no-data-ever", func(d *Deviations) { d.Robustness.SerialiseBehindWrite = true }},
+		{"robustness.sender.only-target-opcodes", func(d *Deviations) { d.Robustness.EchoUnknown = true }},
+		{"robustness.sender.no-ahs-no-stray-data", func(d *Deviations) { d.Robustness.KeepAHSLength = true }},
+	}
+}
