@@ -13,11 +13,11 @@ func (c *connection) serve() {
 	c.reader.SetLimits(pdu.Limits{MaxDataSegmentLength: c.params.MaxRecvDataSegmentLength})
 	var h pdu.BHS
 	for !c.deaf.Load() {
+		c.array.dev.Robustness.blockingSend(c)
 		if c.out.crowded.Load() || c.array.reads.full() || c.array.answers.full() {
 			c.makeRoom()
 		}
 		c.settle()
-		c.array.dev.Robustness.blockingSend(c)
 		ahs, err := c.reader.ReadHeader(&h)
 		switch {
 		case c.deaf.Load():
