@@ -120,6 +120,8 @@ type DiscoveryDeviations struct {
 	OwnPortalOnly bool
 	// ServeSCSI answers SCSI commands.
 	ServeSCSI bool
+	// DropTextUnderDigests agrees on digests for a Discovery session and closes at its first Text Request.
+	DropTextUnderDigests bool
 	// DropOnLogout closes without a Logout Response.
 	DropOnLogout bool
 	// RefuseSecond refuses a second login of the same initiator port while the first session lives.

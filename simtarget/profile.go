@@ -35,7 +35,7 @@ type Profile struct {
 
 // Difference is a row of the target catalogue that a profile answers otherwise than a sound array.
 type Difference struct {
-	// Row is the row's id.
+	// Row is the row's id, or a pattern with * for several: "tmf.*" are those of a group that need what the reason denies them.
 	Row string `yaml:"row"`
 	// Why says what the array does there, and for what reason.
 	Why string `yaml:"why"`

@@ -176,8 +176,13 @@ func (p *Profile) checkActionValues(at string, act *Action) error {
 	case act.Policy != nil:
 		return wrong(at, "a script cannot replace the policies that it is part of")
 	case act.Call != nil:
-		if !slices.ContainsFunc(p.Failover.Script, func(s Step) bool { return s.Name == act.Call.Step && s.OnCall }) {
+		called := slices.IndexFunc(p.Failover.Script, func(s Step) bool { return s.Name == act.Call.Step && s.OnCall })
+		if called < 0 {
 			return wrong(at+".step", "no step %q that waits for a call", act.Call.Step)
+		}
+		if p.Failover.Script[called].After < scriptPause {
+			return wrong(at+".step", "step %q follows at once, want %s or more of after, lest steps call each other without end",
+				act.Call.Step, scriptPause)
 		}
 	case act.Drop != nil:
 		return oneOf(at+".how", act.Drop.How, endings...)

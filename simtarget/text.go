@@ -30,6 +30,10 @@ func (s *session) textRequest(c *connection, r *request) {
 	if s.faultyText(c, &p, r) {
 		return
 	}
+	if s.array.dev.Discovery.DropTextUnderDigests && s.discovery && c.digests != (pdu.Digests{}) {
+		s.later(func() { s.array.closeConnection(s, c, EndFIN, reasonDropped) })
+		return
+	}
 	x := &c.textState
 	switch {
 	case p.ITT == pdu.ReservedTag, p.Final && p.Continue && !dev.AppliesIllegal:

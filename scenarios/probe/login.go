@@ -240,9 +240,16 @@ func (l Login) adjust(pairs text.Pairs) text.Pairs {
 	return pairs.Without(l.Omit...)
 }
 
+func orNone(digest string) string {
+	if digest == "" {
+		return "None"
+	}
+	return digest
+}
+
 // operational returns the keys that std-login offers in LoginOperationalNegotiation, without the names.
-func (l Login) operational(names text.Pairs) text.Pairs {
-	keys := text.Pairs{{Key: text.KeyHeaderDigest, Value: "None"}, {Key: text.KeyDataDigest, Value: "None"}}.Without(l.Omit...)
+func (l Login) operational(names text.Pairs, o *Options) text.Pairs {
+	keys := text.Pairs{{Key: text.KeyHeaderDigest, Value: orNone(o.HeaderDigest)}, {Key: text.KeyDataDigest, Value: orNone(o.DataDigest)}}.Without(l.Omit...)
 	for _, pair := range keys {
 		if len(l.Keys.Values(pair.Key)) > 1 {
 			keys = keys.Without(pair.Key)

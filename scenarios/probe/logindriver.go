@@ -64,7 +64,7 @@ func (d *loginDriver) next() Step {
 	if d.csg == pdu.StageSecurity {
 		d.security(&s)
 	} else if !d.offered {
-		s.Keys, d.offered = append(s.Keys, d.login.operational(names)...), true
+		s.Keys, d.offered = append(s.Keys, d.login.operational(names, &d.walk.Conn.prober.opts)...), true
 	}
 	s.Keys = append(s.Keys, d.pending...)
 	d.pending = nil

@@ -44,6 +44,9 @@ type Options struct {
 	// Algorithms is what CHAP_A offers; empty means MD5.
 	Algorithms []chap.Algorithm
 
+	// HeaderDigest and DataDigest are what logins offer that do not say otherwise; empty means None. They are for targets that demand digests.
+	HeaderDigest, DataDigest string
+
 	Dialer Dialer
 	// Log, where not nil, taps every connection and takes notes.
 	Log *trace.Log

@@ -108,8 +108,11 @@ func optionsFor(u iscsi.URL) probe.Options {
 
 // foreign is the Peer.Control of a target on the network.
 type foreign struct {
-	facts Facts
-	asked Foreign
+	facts  Facts
+	asked  Foreign
+	tapped bool // connections are recorded already
+	// Offered by logins that do not say otherwise; empty means None.
+	headerDigest, dataDigest string
 }
 
 // stage puts a log before each check; the target is there already.

@@ -38,7 +38,8 @@ func (c Check) run(ctx context.Context, env *scenarios.Env) scenarios.Outcome {
 	case *simulation:
 		t.Facts, opts.Tapped = peer.facts, true
 	case *foreign:
-		t.Facts, opts.InitiatorName = peer.facts, peer.asked.InitiatorName
+		t.Facts, opts.InitiatorName, opts.Tapped = peer.facts, peer.asked.InitiatorName, peer.tapped
+		opts.HeaderDigest, opts.DataDigest = peer.headerDigest, peer.dataDigest
 		opts.QuietTime, opts.CloseTimeout, opts.AnswerTimeout = peer.asked.QuietTime, peer.asked.CloseTimeout, peer.asked.AnswerTimeout
 	}
 	opts.Portal, opts.Unit = t.Facts.Portal, t.Facts.Unit
