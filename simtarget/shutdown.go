@@ -16,6 +16,7 @@ const shutdownPoll = 10 * time.Millisecond
 // that time has passed, or when ctx ends. A within of 0 closes at once, like Close. It returns how many sessions had a connection still.
 func (a *Array) Shutdown(ctx context.Context, within time.Duration) (left int, err error) {
 	a.mu.Lock()
+	a.listen = nil // no portal comes back
 	for _, p := range a.portals {
 		a.shut(p)
 	}

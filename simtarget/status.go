@@ -7,6 +7,7 @@ import (
 
 	"github.com/iscsispec/iscsispec/iscsi/text"
 	"github.com/iscsispec/iscsispec/scsi"
+	"github.com/iscsispec/iscsispec/simtarget/disk"
 )
 
 // Traffic counts PDUs and their bytes: headers, AHS and data segments; padding and digests are left out. In is what initiators send.
@@ -119,6 +120,7 @@ type LUNInfo struct {
 	BlockSize int // bytes
 	Serial    string
 	Revision  string
+	Store     disk.StoreKind
 }
 
 // Targets tells about all targets, in the profile's order, with the logical units that they have now in ascending order.
@@ -141,6 +143,7 @@ func (t *target) describe(lun scsi.LUN) LUNInfo {
 	if d := t.disks[n]; d != nil {
 		id := d.Identity()
 		info.Blocks, info.BlockSize, info.Serial, info.Revision = d.Blocks(), d.BlockSize(), id.Serial, id.Revision
+		info.Store = d.StoreKind()
 	}
 	return info
 }

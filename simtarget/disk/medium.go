@@ -48,6 +48,17 @@ type medium interface {
 	close() error
 }
 
+// StoreKind tells where the disk keeps what is written to it.
+func (d *Disk) StoreKind() StoreKind {
+	switch d.medium.(type) {
+	case *fileStore:
+		return StoreFile
+	case nullStore:
+		return StoreNull
+	}
+	return StoreMemory
+}
+
 func newMedium(c *Config) (medium, error) {
 	switch c.Store.Kind {
 	case "", StoreMemory:

@@ -49,6 +49,40 @@ func started(t *testing.T, text string) *Server {
 	return s
 }
 
+// A step of a failover script that waits for a call happens when control calls it.
+func TestControlCallsAStepOfTheScript(t *testing.T) {
+	s := started(t, `
+arrays:
+  - profile: multi-portal
+    luns: [{number: 0, size: 1MiB, store: "null"}]
+    set:
+      failover:
+        script:
+          - {name: controller-fails, on_call: true, do: [{portal: {name: A, up: false, drop: rst}}, {portal: {name: B, up: false, drop: rst}}]}
+`)
+	session := mustLogin(t, s.Units()[0].URL, 1)
+	if code, a := request(t, s, "POST", "control", `{"actions": [{"call": {"step": "controller-fails"}}]}`); code != http.StatusOK {
+		t.Fatalf("%d %+v", code, a)
+	}
+	select {
+	case <-session.Done():
+	case <-time.After(time.Minute):
+		t.Fatal("the session goes on")
+	}
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		a := fetch(t, s, "").Arrays[0]
+		if !a.Portals[0].Up && !a.Portals[1].Up && a.Portals[2].Up && a.Targets[0].LUNs[0].Store == "null" {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%+v", a)
+		}
+	}
+	if code, a := request(t, s, "POST", "control", `{"actions": [{"call": {"step": "nothing"}}]}`); code != http.StatusUnprocessableEntity {
+		t.Errorf("%d %+v", code, a)
+	}
+}
+
 const two = `
 arrays:
   - profile: plain

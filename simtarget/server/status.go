@@ -68,6 +68,7 @@ type LUN struct {
 	BlockSize int    `json:"block_size"`
 	Serial    string `json:"serial"`
 	Revision  string `json:"revision"`
+	Store     string `json:"store"` // "memory", "file" or "null"
 }
 
 // Traffic counts PDUs and their bytes: headers, AHS and data segments. In is what initiators send.
@@ -188,7 +189,7 @@ func countersOf(n simtarget.Counters) Counters {
 func targetOf(t simtarget.TargetInfo) Target {
 	told := Target{Name: t.Name, Alias: t.Alias, Portals: append([]string{}, t.Portals...), LUNs: []LUN{}}
 	for _, l := range t.LUNs {
-		told.LUNs = append(told.LUNs, LUN(l))
+		told.LUNs = append(told.LUNs, LUN{Number: l.Number, Blocks: l.Blocks, BlockSize: l.BlockSize, Serial: l.Serial, Revision: l.Revision, Store: string(l.Store)})
 	}
 	return told
 }

@@ -80,12 +80,12 @@ function portals(a) {
 function units(a) {
   const rows = [];
   for (const t of a.targets) {
-    if (!t.luns.length) rows.push(make("tr", {}, make("td", {class: "name"}, t.name), make("td", {colspan: "4"}, "no logical units")));
+    if (!t.luns.length) rows.push(make("tr", {}, make("td", {class: "name"}, t.name), make("td", {colspan: "5"}, "no logical units")));
     t.luns.forEach((l, i) => rows.push(make("tr", {},
       make("td", {class: "name"}, i ? "" : t.name, !i && t.alias ? make("span", {class: "sub"}, t.alias) : null),
-      number(l.lun), make("td", {class: "n"}, bytes(l.blocks * l.block_size)), number(l.block_size), cell(make("code", {}, l.serial)))));
+      number(l.lun), make("td", {class: "n"}, bytes(l.blocks * l.block_size)), number(l.block_size), cell(l.store), cell(make("code", {}, l.serial)))));
   }
-  return table(["Target", ">LUN", ">Size", ">Block", "Serial"], rows);
+  return table(["Target", ">LUN", ">Size", ">Block", "Store", "Serial"], rows);
 }
 
 function sessions(a) {
