@@ -14,7 +14,7 @@ const RequireVariable = "ISCSISPEC_REQUIRE_PEERS"
 // packages tells which Debian package brings a program.
 var packages = map[string]string{
 	"tgtd": "tgt", "tgtadm": "tgt", "iscsi-ls": "libiscsi-bin", "iscsi-inq": "libiscsi-bin", "iscsi-readcapacity16": "libiscsi-bin",
-	"iscsi-perf": "libiscsi-bin", "iscsi-test-cu": "libiscsi-bin", "qemu-img": "qemu-utils and qemu-block-extra", "tshark": "tshark",
+	"iscsi-perf": "libiscsi-bin", "iscsi-swp": "libiscsi-bin", "iscsi-test-cu": "libiscsi-bin", "qemu-img": "qemu-utils and qemu-block-extra", "tshark": "tshark",
 }
 
 // MissingError says that a program is not installed.

@@ -146,7 +146,9 @@ func TestLibiscsisOwnTestsAgainstADiskInAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	families := regexp.MustCompile(`^(CompareAndWrite|ExtendedCopy|GetLBAStatus|OrWrite|Read1|Read6|Unmap|Verify1|Write1|WriteAtomic|WriteSame|WriteVerify)`)
-	tests = slices.DeleteFunc(tests, func(name string) bool { return !families.MatchString(name) || testing.Short() && !strings.HasPrefix(name, "Unmap") })
+	tests = slices.DeleteFunc(tests, func(name string) bool {
+		return !families.MatchString(name) || testing.Short() && !strings.HasPrefix(name, "Unmap")
+	})
 	dir := t.TempDir()
 	holdCU(t, cuResults(t, tests, func(test string) string { return fmt.Sprintf("store: file, path: %q", dir+"/"+test) }), tests)
 }
