@@ -29,13 +29,13 @@ type connection struct {
 	out     outbox
 
 	// Of the reading goroutine, and not changed once the session has the connection.
-	cid       uint16
-	session   *session
-	params    text.Params
-	digests   pdu.Digests
-	granted   time.Time // when full feature phase began
-	scratch   *buffer   // holds the data segment that was read last, where it is not read in place
-	outOfStep bool      // the header before had a wrong digest
+	cid         uint16
+	session     *session
+	params      text.Params
+	digests     pdu.Digests
+	granted     time.Time // when full feature phase began
+	scratch     *buffer   // holds the data segment that was read last, where it is not read in place
+	headersLost int       // so many headers before had a wrong digest
 
 	// Of the session's lock in full feature phase, of the reading goroutine before.
 	attached   bool   // one of the session's connections

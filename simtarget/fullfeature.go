@@ -44,7 +44,7 @@ func (c *connection) serve() {
 		case c.array.dev.Login.DropEarlyBytes && time.Since(c.granted) < earlyBytesTime:
 			continue
 		}
-		c.outOfStep = false
+		c.headersLost = 0
 		data, err := c.readData(h.DataSegmentLength())
 		if err != nil && !badDigest(err) {
 			c.streamFailed(err)
@@ -69,12 +69,14 @@ func badDigest(err error) bool {
 // earlyBytesTime is how long the deviation DropEarlyBytes is not ready.
 const earlyBytesTime = 100 * time.Millisecond
 
+// headersLostMax is how many headers in a row may have a wrong digest.
+const headersLostMax = 3
+
 // passesOver goes on behind a PDU with a header digest error where recovery level 1 was agreed. The next header's digest tells whether the
-// length was right; when it was not, the connection ends (RFC 7143, Section 7.8).
+// length was right; when it is wrong time and again, the connection ends (RFC 7143, Section 7.8).
 func (c *connection) passesOver(err error, h *pdu.BHS) bool {
-	first := !c.outOfStep
-	c.outOfStep = true
-	return first && badDigest(err) && c.sent != nil && c.reader.Resync(h) == nil
+	c.headersLost++
+	return c.headersLost <= headersLostMax && badDigest(err) && c.sent != nil && c.reader.Resync(h) == nil
 }
 
 // streamFailed ends a connection whose stream has ended or cannot be trusted any more. A header digest error ends it too: no length of the

@@ -73,7 +73,7 @@ func (s *session) burstOverdue(k *task) {
 	t, r := &k.transfer, k.kept
 	if t.unsolicited {
 		t.unsolicited, r.overdue = false, true
-		t.asked = max(t.asked, t.announced)
+		t.asked = max(t.asked, t.first) // the initiator may have sent all of it
 	}
 	for i := range t.r2ts {
 		r.ended(&t.r2ts[i])
