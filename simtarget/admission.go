@@ -137,6 +137,9 @@ func (l *login) newSession() *session {
 	if !l.discovery {
 		s.recovery = newRecovery(s.params.ErrorRecoveryLevel, a.recoveryPolicy())
 	}
+	if l.chap != nil {
+		s.user = l.chap.Name()
+	}
 	s.pingPolicy = pingTimes{policy.PingInterval, policy.PingTimeout, uint64(scsi.LUNOf(policy.PingLUN)), policy.StrictPingLUN}
 	a.mu.Lock()
 	s.tag = c.portal.Tag

@@ -42,6 +42,20 @@ type ConnectionDeviations struct {
 	SilentTermination bool
 	// WildLogoutTimes fills Time2Wait and Time2Retain of Logout Responses with what was in memory.
 	WildLogoutTimes bool
+	// RecoveryLogoutComplete answers a logout for recovery with success below recovery level 2, and closes the connection.
+	RecoveryLogoutComplete bool
+	// MaskLogoutReason looks at two bits of the reason of a logout only.
+	MaskLogoutReason bool
+	// LogoutUncounted does not count a Logout Request that is not immediate in ExpCmdSN.
+	LogoutUncounted bool
+	// AnyDiscoveryLogout takes every reason for a logout of a Discovery session for "close the session".
+	AnyDiscoveryLogout bool
+	// AnyIdentity lets connections join a session that have authenticated as somebody else than its first.
+	AnyIdentity bool
+	// OtherTagInPortName reports target port names with the tag of another portal group.
+	OtherTagInPortName bool
+	// ShortISIDInPortName leaves leading zeros of the ISID out of initiator port names.
+	ShortISIDInPortName bool
 	// LateCommandsRun answers a task management request before the commands that it covers are all there, and executes the late ones.
 	LateCommandsRun bool
 }

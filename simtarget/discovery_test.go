@@ -87,7 +87,9 @@ func TestDiscoverySessionServesNothingElse(t *testing.T) {
 		if got := p.asks(pair("MaxBurstLength", "1024")); got[0].Value != "Irrelevant" {
 			t.Errorf("%v", got)
 		}
-		p.logout(pdu.LogoutRemoveForRecovery, 1, pdu.LogoutRecoveryNotSupported)
+		p.send(&pdu.LogoutRequest{Immediate: true, Reason: pdu.LogoutCloseConnection, ITT: 0x4321, CID: 1, CmdSN: p.cmdSN, ExpStatSN: p.expStat})
+		p.counts(get[*pdu.Reject](p).StatSN)
+		p.logout(pdu.LogoutCloseSession, 1, pdu.LogoutSuccess)
 	})
 }
 

@@ -93,7 +93,8 @@ func (d *NOPDeviations) distort(s *session, p *pdu.NOPOut, came, answer []byte) 
 // uncount is where a faulty array does not count a PDU as received.
 func (s *session) uncountRequest(h *pdu.BHS) {
 	op := h.Opcode()
-	if s.array.dev.NOP.Uncounted && op == pdu.OpNOPOut || s.array.dev.Text.Uncounted && op == pdu.OpTextRequest {
+	if s.array.dev.NOP.Uncounted && op == pdu.OpNOPOut || s.array.dev.Text.Uncounted && op == pdu.OpTextRequest ||
+		s.array.dev.Connections.LogoutUncounted && op == pdu.OpLogoutRequest {
 		s.order.exp--
 	}
 }

@@ -85,6 +85,9 @@ func (l *login) exchange(keys text.Pairs) (text.Pairs, error) {
 		return nil, refuse(iscsi.StatusInitiatorError, "%v", err)
 	}
 	l.proven = l.chap.Done()
+	if l.proven && l.joins != nil && l.chap.Name() != l.joins.user && !l.dev.Connections.AnyIdentity {
+		return nil, refuse(iscsi.StatusAuthenticationFailure, "CHAP name %.64q, want that of the session", l.chap.Name())
+	}
 	return answers, nil
 }
 

@@ -21,6 +21,13 @@ func (s *session) logout(c *connection, r *request) {
 		s.reject(c, &r.bhs, pdu.RejectWaitingForLogout)
 		return
 	}
+	if a.dev.Connections.MaskLogoutReason {
+		p.Reason &= 3
+	}
+	if s.discovery && p.Reason != pdu.LogoutCloseSession && !a.dev.Connections.AnyDiscoveryLogout {
+		s.reject(c, &r.bhs, pdu.RejectProtocolError) // (RFC 7143, Section 4.3)
+		return
+	}
 	if p.Reason > pdu.LogoutRemoveForRecovery {
 		s.reject(c, &r.bhs, pdu.RejectInvalidPDUField)
 		return
@@ -56,6 +63,7 @@ func (s *session) logout(c *connection, r *request) {
 func (s *session) logoutOutcome(c *connection, p *pdu.LogoutRequest) pdu.LogoutResponseCode {
 	dev := &s.array.dev.Logout
 	switch {
+	case p.Reason == pdu.LogoutRemoveForRecovery && s.params.ErrorRecoveryLevel < 2 && s.array.dev.Connections.RecoveryLogoutComplete:
 	case p.Reason == pdu.LogoutRemoveForRecovery && s.params.ErrorRecoveryLevel < 2:
 		return pdu.LogoutRecoveryNotSupported
 	case p.Reason == pdu.LogoutCloseConnection && dev.OwnCIDNotFound:

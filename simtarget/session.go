@@ -24,6 +24,7 @@ type session struct {
 	portal    *portal
 	tag       uint16
 	discovery bool
+	user      string // the CHAP name that the first connection has proved, "" without authentication
 	nexus     disk.Nexus
 	openedAt  time.Time
 
@@ -87,6 +88,12 @@ func (a *Array) nexusOf(s *session) disk.Nexus {
 	}
 	if a.dev.Sessions.OnePortDesignator {
 		n.PortGroupTag, n.RelativePort = a.portals[0].Tag, 1
+	}
+	if a.dev.Connections.OtherTagInPortName {
+		n.PortGroupTag++
+	}
+	if a.dev.Connections.ShortISIDInPortName {
+		n.InitiatorPort = fmt.Sprintf("%s,i,0x%s", s.initiator, strings.TrimLeft(s.isid.String(), "0"))
 	}
 	if a.dev.Sessions.ReservationByName {
 		n.InitiatorPort = s.initiator

@@ -30,7 +30,7 @@ func Checks() []Check {
 	var all []Check
 	for _, group := range []func() []Check{
 		loginChecks, negotiationChecks, keyChecks, authChecks, discoveryChecks, digestChecks,
-		fullFeatureChecks, multiConnectionChecks, reassignChecks,
+		fullFeatureChecks, multiConnectionChecks, reassignChecks, portNameChecks,
 	} {
 		all = append(all, group()...)
 	}

@@ -31,6 +31,10 @@ func logoutChecks() []Check {
 		{ID: "logout.after-response.no-more-traffic", Run: trafficAfterLogout},
 		{ID: "logout.pending-async.logout-honoured", Run: logoutAskedFor},
 		{ID: "logout.time-fields.valid", Run: logoutTimes},
+		{ID: "logout.recovery.unsupported-level", Run: logoutForRecovery},
+		{ID: "logout.order.non-immediate-waits", Run: logoutInOrder},
+		{ID: "logout.reason.reserved-refused", Run: logoutForNoReason},
+		{ID: "discovery.restrictions.logout-close-connection-refused", Run: logoutOfDiscovery},
 	}
 }
 
@@ -138,5 +142,84 @@ func logoutTimes(t *T) {
 					fmt.Sprintf("Time2Wait=%d, Time2Retain=%d", response.Time2Wait, response.Time2Retain), "0 to 3600 seconds")
 			}
 		})
+	}
+}
+
+func logoutForRecovery(t *T) {
+	c := t.Open(probe.Login{})
+	if c.Session.Params.ErrorRecoveryLevel > 1 {
+		t.Skip("Recovery level 2 was agreed.")
+	}
+	response, e := c.Logout(pdu.LogoutRemoveForRecovery, c.CID)
+	want := "a Logout Response with response 2"
+	_, rejected := probe.As[*pdu.Reject](e)
+	switch {
+	case rejected:
+		t.Warn("The logout is rejected, which does not tell why.", e, want)
+	case response == nil:
+		t.Fail(e, want)
+	case response.Response == pdu.LogoutRecoveryNotSupported:
+	case response.Response == pdu.LogoutCleanupFailed:
+		t.Warn("The logout is refused with another response.", e, want)
+	case response.Response == pdu.LogoutSuccess && c.AwaitDrop().Dropped:
+		t.Warn("The target takes a logout for recovery for one that closes the connection.", e, want)
+	default:
+		t.Fail(e, want)
+	}
+}
+
+func logoutInOrder(t *T) {
+	c := t.Open(probe.Login{})
+	command := c.Request(probe.TestUnitReady())
+	request := c.LogoutRequest(pdu.LogoutCloseSession, c.CID)
+	request.Immediate, request.CmdSN = false, c.Session.CmdSN
+	c.Session.CmdSN++
+	// A failed write shows in the next event.
+	_ = c.SendAll(pdu.FrameOf(command), pdu.FrameOf(request))
+	e := c.AnswerTo(request.ITT)
+	response, is := probe.As[*pdu.LogoutResponse](e)
+	switch {
+	case !is:
+		t.Fail(e, "a Logout Response")
+	case response.Response != pdu.LogoutSuccess:
+		t.Fail(e, "response 0")
+	case response.ExpCmdSN != request.CmdSN+1:
+		t.Fail(fmt.Sprintf("ExpCmdSN %d", response.ExpCmdSN), fmt.Sprintf("ExpCmdSN %d, behind the Logout Request", request.CmdSN+1))
+	}
+}
+
+func logoutForNoReason(t *T) {
+	c := t.Open(probe.Login{})
+	response, e := c.Logout(5, c.CID)
+	reject, rejected := probe.As[*pdu.Reject](e)
+	want := []string{"a Reject with reason 0x09 or 0x04", "a Logout Response with response 2 or 3", "a drop"}
+	switch {
+	case e.Ended():
+	case rejected && (reject.Reason == pdu.RejectInvalidPDUField || reject.Reason == pdu.RejectProtocolError):
+	case response == nil:
+		t.Fail(e, want...)
+	case response.Response == pdu.LogoutRecoveryNotSupported || response.Response == pdu.LogoutCleanupFailed:
+	case response.Response == pdu.LogoutSuccess && c.AwaitDrop().Dropped:
+		t.Warn("The target takes a reason that is not defined for another one.", e, want...)
+	default:
+		t.Fail(e, want...)
+	}
+}
+
+func logoutOfDiscovery(t *T) {
+	c := t.Open(probe.Login{Discovery: true})
+	// What the list says is the matter of other checks.
+	_, _, _ = c.SendTargets("All")
+	response, e := c.Logout(pdu.LogoutCloseConnection, c.CID)
+	_, rejected := probe.As[*pdu.Reject](e)
+	want := []string{"a Reject", "a Logout Response with a response other than 0", "a drop"}
+	switch {
+	case e.Ended() || rejected:
+	case response == nil:
+		t.Fail(e, want...)
+	case response.Response == pdu.LogoutSuccess && c.AwaitDrop().Dropped:
+		t.Warn("The target closes a Discovery session by a logout of its connection, which comes to the same.", e, want...)
+	case response.Response == pdu.LogoutSuccess:
+		t.Fail(e, want...)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/iscsispec/iscsispec/iscsi"
+	"github.com/iscsispec/iscsispec/iscsi/chap"
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
 	"github.com/iscsispec/iscsispec/scenarios"
 	"github.com/iscsispec/iscsispec/scenarios/probe"
@@ -29,6 +30,7 @@ func multiConnectionChecks() []Check {
 		{ID: "multi-connection.text.session-wide-effect", Run: segmentsByText},
 		{ID: "keys.leading-only.second-connection-does-not-renegotiate", Run: burstStays},
 		{ID: "auth.chap.per-connection", Array: WithCHAP, Run: authenticatedEach},
+		{ID: "auth.chap.identity-same-across-connections", Array: withTwoAccounts, Run: sameIdentity},
 		{ID: "tmf.abort-task-set.out-of-order-second-connection", Run: lateCommandsEnd},
 		{ID: "logout.close-connection.other-connections-survive", Risk: scenarios.Writes, Run: othersSurviveLogout},
 		{ID: "logout.close-connection.named-from-other-connection", Run: logoutOfOther},
@@ -271,4 +273,26 @@ func authenticatedEach(t *T) {
 	r := t.Login(probe.Login{Session: c.Session, Auth: probe.AuthNone})
 	t.Refused(r, Refusal{With: []iscsi.Status{iscsi.StatusAuthenticationFailure, iscsi.StatusAuthorizationFailure}})
 	t.Survives(c, "the first connection")
+}
+
+// secondAccount is another account that the initiator may use.
+var secondAccount = chap.Credentials{Name: "second", Secret: "iscsispec-second"}
+
+// withTwoAccounts is WithCHAP with a second account.
+func withTwoAccounts(p *simtarget.Profile) {
+	WithCHAP(p)
+	p.Login.CHAP.Users = append(p.Login.CHAP.Users, simtarget.CHAPUser{Name: secondAccount.Name, Secret: secondAccount.Secret.Reveal()})
+}
+
+func sameIdentity(t *T) {
+	if !t.Embedded() {
+		t.Skip("The stimulus needs a second CHAP user, for which no hook is configured.")
+	}
+	c := t.roomy()
+	session := c.Session
+	t.PartWith("another account", func(o *probe.Options) { o.CHAP = secondAccount }, func() {
+		t.Refused(t.Login(probe.Login{Session: session}), Refusal{With: []iscsi.Status{iscsi.StatusAuthenticationFailure}})
+	})
+	t.Survives(c, "the first connection")
+	t.Survives(t.beside(c), "a connection with the same account")
 }
