@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/iscsispec/iscsispec/trace"
@@ -32,6 +33,28 @@ type Finding struct {
 
 // EvidenceMax is how many events a finding keeps.
 const EvidenceMax = 8
+
+// SeenBy completes a finding that is made while a check runs: the instant is now, the reason names the part, and the evidence is the last that
+// a node has recorded of its connections.
+func (f Finding) SeenBy(log *trace.Log, node string) Finding {
+	f.At = log.Now()
+	if f.Part != "" {
+		f.Reason = f.Part + ": " + f.Reason
+	}
+	seen := log.Events().OfNode(node).OfKind(trace.KindPDUSent, trace.KindPDUReceived, trace.KindBytes, trace.KindConnClosed)
+	f.Evidence = seen[max(0, len(seen)-EvidenceMax):]
+	return f
+}
+
+// Unaccepted puts into one sentence what was wanted and what came instead; the finding has both whole.
+func Unaccepted(actual any, want []string) string {
+	came, _, _ := strings.Cut(fmt.Sprint(actual), "\n")
+	came = strings.TrimSuffix(came, ".")
+	if len(want) == 0 {
+		return "Not accepted: " + came + "."
+	}
+	return "Wanted " + strings.Join(want, " or ") + "; got " + came + "."
+}
 
 // Fault tells of one planned fault of a run.
 type Fault struct {

@@ -213,7 +213,9 @@ func (s sessionLine) write(b *strings.Builder) {
 		line("connection", "CID %d, %s to %s, since %s, digests: header %s, data %s; segments: %d in, %d out%s", c.CID, c.Local, c.Remote,
 			c.Since.Format(time.TimeOnly), c.Header, c.Data, c.Receives, c.Sends, map[bool]string{true: ", being recovered"}[c.Recovered])
 	}
-	line("digests", "header %s, data %s", s.Header, s.Data)
+	if len(s.Connections) == 0 { // otherwise each connection has told its own
+		line("digests", "header %s, data %s", s.Header, s.Data)
+	}
 	name := "negotiated"
 	for i, f := range s.Negotiated {
 		fmt.Fprintf(b, "%s%s=%v", map[bool]string{true: fmt.Sprintf("  %-11s ", name), false: ", "}[i%4 == 0], f.name, f.value)

@@ -33,23 +33,8 @@ func (t *T) outcome() scenarios.Outcome {
 
 // note adds a finding with the last PDUs as evidence.
 func (t *T) note(v scenarios.Verdict, firm bool, reason, actual string, want []string) {
-	f := scenarios.Finding{Verdict: v, Firm: firm, Part: t.part, Reason: reason, Expected: want, Actual: actual, At: t.env.Log.Now()}
-	if t.part != "" {
-		f.Reason = t.part + ": " + reason
-	}
-	seen := t.Events().OfNode(trace.NodeTarget).OfKind(trace.KindPDUSent, trace.KindPDUReceived, trace.KindBytes, trace.KindConnClosed)
-	f.Evidence = seen[max(0, len(seen)-scenarios.EvidenceMax):]
-	t.findings = append(t.findings, f)
-}
-
-// unaccepted puts into one sentence what was wanted and what came instead; the finding has both whole.
-func unaccepted(actual any, want []string) string {
-	came, _, _ := strings.Cut(fmt.Sprint(actual), "\n")
-	came = strings.TrimSuffix(came, ".")
-	if len(want) == 0 {
-		return "Not accepted: " + came + "."
-	}
-	return "Wanted " + strings.Join(want, " or ") + "; got " + came + "."
+	f := scenarios.Finding{Verdict: v, Firm: firm, Part: t.part, Reason: reason, Expected: want, Actual: actual}
+	t.findings = append(t.findings, f.SeenBy(t.env.Log, trace.NodeTarget))
 }
 
 // Fail notes that something came which the row does not accept, and ends the part. That nothing came of an external initiator which has
@@ -64,12 +49,12 @@ func (t *T) Fail(actual any, want ...string) {
 
 // Fault is Fail, but the part goes on.
 func (t *T) Fault(actual any, want ...string) {
-	t.note(scenarios.Fail, false, unaccepted(actual, want), fmt.Sprint(actual), want)
+	t.note(scenarios.Fail, false, scenarios.Unaccepted(actual, want), fmt.Sprint(actual), want)
 }
 
 // FailFirmly is Fail for rows of the level "should" whose verdict says that this fails.
 func (t *T) FailFirmly(actual any, want ...string) {
-	t.note(scenarios.Fail, true, unaccepted(actual, want), fmt.Sprint(actual), want)
+	t.note(scenarios.Fail, true, scenarios.Unaccepted(actual, want), fmt.Sprint(actual), want)
 	panic(stop{})
 }
 

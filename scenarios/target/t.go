@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 
 	"github.com/iscsispec/iscsispec/scenarios"
 	"github.com/iscsispec/iscsispec/scenarios/probe"
@@ -141,23 +140,8 @@ func (t *T) Events() trace.Events { return t.env.Log.Events() }
 
 // note adds a finding with the last PDUs as evidence.
 func (t *T) note(v scenarios.Verdict, firm bool, reason, actual string, want []string) {
-	f := scenarios.Finding{Verdict: v, Firm: firm, Part: t.part, Reason: reason, Expected: want, Actual: actual, At: t.env.Log.Now()}
-	if t.part != "" {
-		f.Reason = t.part + ": " + reason
-	}
-	pdus := t.Events().OfNode(trace.NodeProbe).OfKind(trace.KindPDUSent, trace.KindPDUReceived, trace.KindBytes, trace.KindConnClosed)
-	f.Evidence = pdus[max(0, len(pdus)-scenarios.EvidenceMax):]
-	t.findings = append(t.findings, f)
-}
-
-// unaccepted puts into one sentence what was wanted and what came instead; the finding has both whole.
-func unaccepted(actual any, want []string) string {
-	came, _, _ := strings.Cut(fmt.Sprint(actual), "\n")
-	came = strings.TrimSuffix(came, ".")
-	if len(want) == 0 {
-		return "Not accepted: " + came + "."
-	}
-	return "Wanted " + strings.Join(want, " or ") + "; got " + came + "."
+	f := scenarios.Finding{Verdict: v, Firm: firm, Part: t.part, Reason: reason, Expected: want, Actual: actual}
+	t.findings = append(t.findings, f.SeenBy(t.env.Log, trace.NodeProbe))
 }
 
 // Fail notes that something came which the row does not accept, and ends the part.
@@ -168,12 +152,12 @@ func (t *T) Fail(actual any, want ...string) {
 
 // Fault is Fail, but the part goes on.
 func (t *T) Fault(actual any, want ...string) {
-	t.note(scenarios.Fail, false, unaccepted(actual, want), fmt.Sprint(actual), want)
+	t.note(scenarios.Fail, false, scenarios.Unaccepted(actual, want), fmt.Sprint(actual), want)
 }
 
 // FailFirmly is Fail for rows of the level "should" whose verdict says "fails".
 func (t *T) FailFirmly(actual any, want ...string) {
-	t.note(scenarios.Fail, true, unaccepted(actual, want), fmt.Sprint(actual), want)
+	t.note(scenarios.Fail, true, scenarios.Unaccepted(actual, want), fmt.Sprint(actual), want)
 	panic(stop{})
 }
 
