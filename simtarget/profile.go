@@ -171,6 +171,7 @@ type CHAPPolicy struct {
 
 // CHAPUser is a CHAP name and its secret.
 type CHAPUser struct {
+	// Name and Secret are CHAP_N and the secret.
 	Name   string `yaml:"name"`
 	Secret string `yaml:"secret"`
 }
@@ -318,18 +319,23 @@ const (
 
 // DataPolicy holds the array's side of the negotiation (RFC 7143, Section 13). Lengths are bytes.
 type DataPolicy struct {
+	// HeaderDigest and DataDigest say what is answered to offers of the two keys.
 	HeaderDigest DigestPolicy `yaml:"header_digest"`
 	DataDigest   DigestPolicy `yaml:"data_digest"`
 	// DigestInDiscovery applies the two policies to Discovery sessions too; otherwise those have none.
 	DigestInDiscovery bool `yaml:"digest_in_discovery"`
 
-	MaxRecvDataSegmentLength int  `yaml:"max_recv_data_segment_length"`
-	MaxBurstLength           int  `yaml:"max_burst_length"`
-	FirstBurstLength         int  `yaml:"first_burst_length"`
-	InitialR2T               bool `yaml:"initial_r2t"`
-	ImmediateData            bool `yaml:"immediate_data"`
-	MaxOutstandingR2T        int  `yaml:"max_outstanding_r2t"`
-	// Time2Wait and Time2Retain are whole seconds.
+	// MaxRecvDataSegmentLength is what the array declares, 512 to 16777215.
+	MaxRecvDataSegmentLength int `yaml:"max_recv_data_segment_length"`
+	// MaxBurstLength and FirstBurstLength are the most that the array agrees to, 512 to 16777215; the second is at most the first.
+	MaxBurstLength   int `yaml:"max_burst_length"`
+	FirstBurstLength int `yaml:"first_burst_length"`
+	// InitialR2T and ImmediateData are the array's sides of the two keys: the first is Yes where either side says so, the second where both do.
+	InitialR2T    bool `yaml:"initial_r2t"`
+	ImmediateData bool `yaml:"immediate_data"`
+	// MaxOutstandingR2T is the most R2Ts that the array leaves open for one task, 1 to 65535.
+	MaxOutstandingR2T int `yaml:"max_outstanding_r2t"`
+	// Time2Wait and Time2Retain are the array's sides of DefaultTime2Wait and DefaultTime2Retain, in whole seconds, 0 to 3600.
 	Time2Wait   int `yaml:"time2wait"`
 	Time2Retain int `yaml:"time2retain"`
 	// DataPDUOutOfOrder and DataSequenceOutOfOrder make the array answer DataPDUInOrder and DataSequenceInOrder with No, and where No is

@@ -30,8 +30,8 @@ type Knob struct {
 	Words []string
 }
 
-// Knobs lists the settings of the groups login, session, data, recovery and failover, in the order of the file. The parts of a list's elements follow the
-// list, as "failover.script[].after".
+// Knobs lists the settings of the groups login, session, data, recovery and failover, in the order of the file. The parts of a list's elements
+// follow the list, as "failover.script[].after".
 func Knobs() []Knob {
 	var all []Knob
 	p := NewProfile()
@@ -105,7 +105,7 @@ func appendKnobs(all []Knob, path string, v reflect.Value) []Knob {
 		}
 		k := Knob{Path: at, Default: knobText(field), Doc: docOf(v.Type().Name(), f.Name), Words: wordsOf(f.Type.Name())}
 		all = append(all, k)
-		if e := f.Type; e.Kind() == reflect.Slice && e.Elem().Kind() == reflect.Struct {
+		if e := f.Type; e.Kind() == reflect.Slice && isGroup(e.Elem()) && e.Elem() != reflect.TypeFor[Action]() {
 			all = appendKnobs(all, at+"[]", reflect.Zero(e.Elem()))
 		}
 	}
@@ -182,25 +182,26 @@ var readSources = sync.OnceValue(func() documentation {
 	files, _ := sources.ReadDir(".") // part of the binary
 	for _, f := range files {
 		text, _ := sources.ReadFile(f.Name())
-		tree, err := parser.ParseFile(token.NewFileSet(), f.Name(), text, parser.ParseComments)
+		places := token.NewFileSet()
+		tree, err := parser.ParseFile(places, f.Name(), text, parser.ParseComments)
 		if err != nil {
 			panic("simtarget: the embedded source does not parse: " + err.Error())
 		}
 		for _, decl := range tree.Decls {
 			if g, ok := decl.(*ast.GenDecl); ok {
-				d.read(g)
+				d.read(g, places)
 			}
 		}
 	}
 	return d
 })
 
-func (d *documentation) read(g *ast.GenDecl) {
+func (d *documentation) read(g *ast.GenDecl, places *token.FileSet) {
 	for _, spec := range g.Specs {
 		switch s := spec.(type) {
 		case *ast.TypeSpec:
 			if t, ok := s.Type.(*ast.StructType); ok {
-				d.readStruct(s.Name.Name, t)
+				d.readStruct(s.Name.Name, t, places)
 			}
 		case *ast.ValueSpec:
 			t, typed := s.Type.(*ast.Ident)
@@ -220,15 +221,15 @@ func (d *documentation) read(g *ast.GenDecl) {
 	}
 }
 
-// readStruct takes the comments of fields. A field without one shares that of the field above it.
-func (d *documentation) readStruct(name string, t *ast.StructType) {
-	last := ""
+// readStruct takes the comments of fields. A field without one shares that of the field in the line above it.
+func (d *documentation) readStruct(name string, t *ast.StructType, places *token.FileSet) {
+	last, line := "", 0
 	for _, f := range t.Fields.List {
 		doc := strings.Join(strings.Fields(f.Doc.Text()), " ")
-		if doc == "" {
+		if doc == "" && places.Position(f.Pos()).Line == line+1 {
 			doc = last
 		}
-		last = doc
+		last, line = doc, places.Position(f.End()).Line
 		for _, n := range f.Names {
 			d.fields[name+"."+n.Name] = doc
 		}

@@ -28,6 +28,7 @@ const peerGotgt = "gotgt"
 type targetOptions struct {
 	checkOptions
 	peer      string
+	profile   string
 	initiator string
 }
 
@@ -49,6 +50,7 @@ _TARGET_USERNAME, _TARGET_PASSWORD for mutual CHAP) than in the URL, which other
 		},
 	}
 	p.checkFlags(cmd, &options.checkOptions)
+	cmd.Flags().StringVar(&options.profile, "profile", "", "check a simulated array of this profile, in virtual time: a name or the path of a YAML file")
 	cmd.Flags().StringVar(&options.peer, "peer", "", `"gotgt" starts that target in a child process on loopback and checks it`)
 	cmd.Flags().StringVar(&options.initiator, "initiator", "", "iSCSI name to log in with, where the target admits only known ones")
 	return cmd
@@ -80,6 +82,10 @@ func (p *program) checkTarget(cmd *cobra.Command, o *targetOptions, args []strin
 		return usageError("--peer %q: want gotgt", o.peer)
 	case o.peer != "" && len(args) > 0:
 		return usageError("--peer and a URL exclude each other")
+	case o.profile != "" && (o.peer != "" || len(args) > 0):
+		return usageError("--profile excludes --peer and a URL")
+	case o.profile != "":
+		return p.checkProfile(cmd, o)
 	case o.peer == peerGotgt:
 		return p.checkGotgt(cmd, o)
 	case len(args) == 0:
@@ -115,6 +121,29 @@ func (p *program) checkGotgt(cmd *cobra.Command, o *targetOptions) error {
 		o.allow = scenarios.Disruptive.String()
 	}
 	return p.checkForeign(cmd, o, target.Foreign{URL: u, Fresh: kept.Fresh})
+}
+
+// checkProfile judges an array of a profile as if it were a target on the network.
+func (p *program) checkProfile(cmd *cobra.Command, o *targetOptions) error {
+	profile, err := findArray(o.profile)
+	if err != nil {
+		return err
+	}
+	suite, abilities, err := target.OnProfile(p.t, profile, o.seed)
+	if err != nil {
+		return unreachable("an array of profile %s cannot be judged: %w", profile.Name, err)
+	}
+	if !o.quiet {
+		fmt.Fprintf(cmd.OutOrStdout(), "profile %s, target %s, unit %s\n", profile.Name, abilities.Target, strings.TrimSpace(abilities.Identity))
+		for _, d := range profile.Differs {
+			fmt.Fprintf(cmd.OutOrStdout(), "note: differs at %s: %s\n", d.Row, d.Why)
+		}
+	}
+	registry, err := scenarios.NewRegistry(scenarios.LoadCatalogue(), suite)
+	if err != nil {
+		return err
+	}
+	return p.runChecks(cmd, &o.checkOptions, registry, []string{target.Name})
 }
 
 // checkForeign finds out what a target can do, and judges it.

@@ -10,12 +10,13 @@ import (
 
 	"github.com/iscsispec/iscsispec/initiator"
 	"github.com/iscsispec/iscsispec/scenarios"
+	"github.com/iscsispec/iscsispec/simtarget"
 )
 
 func (p *program) explainCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:               "explain ID",
-		Short:             "Explain one row of the catalogue: clause, stimulus, accepted outcomes, defect; or an initiator's profile",
+		Short:             "Explain one row of the catalogue: clause, stimulus, accepted outcomes, defect; or a profile of an initiator or array",
 		Args:              one("ID"),
 		ValidArgsFunction: p.completeRows,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -26,9 +27,13 @@ func (p *program) explainCommand() *cobra.Command {
 			if slices.Contains(initiator.Profiles(), args[0]) {
 				return explainProfile(cmd.OutOrStdout(), args[0])
 			}
+			if slices.Contains(simtarget.Builtins(), args[0]) {
+				return explainArray(cmd.OutOrStdout(), args[0])
+			}
 			row := registry.Catalogue().Row(args[0])
 			if row == nil {
 				var ids []string
+				ids = append(append(ids, initiator.Profiles()...), simtarget.Builtins()...)
 				for _, r := range registry.Catalogue().Rows() {
 					ids = append(ids, r.ID)
 				}

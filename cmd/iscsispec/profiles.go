@@ -55,7 +55,7 @@ func printProfiles(w io.Writer, asJSON bool) error {
 	}
 	titles := map[string]string{
 		"initiator": "Initiators, for --as of discover, inquiry, luns, read, write, ping and sessions:",
-		"target":    "Arrays, for iscsispec serve:",
+		"target":    "Arrays, for iscsispec serve and check target --profile:",
 	}
 	for _, l := range lines {
 		if l.Role != role {
@@ -67,7 +67,7 @@ func printProfiles(w io.Writer, asJSON bool) error {
 			return err
 		}
 	}
-	_, err = fmt.Fprintln(w, "iscsispec explain NAME shows all of an initiator.")
+	_, err = fmt.Fprintln(w, "iscsispec explain NAME shows all of one.")
 	return err
 }
 

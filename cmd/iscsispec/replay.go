@@ -74,9 +74,9 @@ func (p *program) peerArgs() []string {
 		switch {
 		case strings.Contains(arg, "://"):
 			kept = append(kept, "'"+arg+"'")
-		case arg == "--peer" && i+1 < len(args):
+		case (arg == "--peer" || arg == "--profile") && i+1 < len(args):
 			kept = append(kept, arg, args[i+1])
-		case strings.HasPrefix(arg, "--peer="):
+		case strings.HasPrefix(arg, "--peer="), strings.HasPrefix(arg, "--profile="):
 			kept = append(kept, arg)
 		}
 	}

@@ -97,10 +97,10 @@ func demanded(policy simtarget.DigestPolicy) string {
 // profileStage puts a fresh array of the profile before each check.
 func profileStage(p *simtarget.Profile, f Foreign, facts Facts) scenarios.Stage {
 	return func(_ context.Context, env *scenarios.Env, run func(context.Context, *scenarios.Env) scenarios.Outcome) scenarios.Outcome {
-		env.Log = trace.NewLog()
 		var outcome scenarios.Outcome
 		var err error
 		bubble := scenarios.Bubble(env.T, env.Limits.Run, func(ctx context.Context) {
+			env.Log = trace.NewLog()
 			err = onProfiled(p, env.Seed, env.Log, func(network *faults.Network) error {
 				here := f
 				here.Dial = network.Host(trace.NodeProbe, proberAddress).DialContext
