@@ -83,12 +83,12 @@ func (l *login) admit() error {
 	s := l.newSession()
 	a := l.array
 	a.mu.Lock()
-	if len(a.table.sessions) >= a.sessionsMax {
+	evicted := a.evicted(l)
+	replaced := slices.DeleteFunc(a.replacedBy(l), func(old *session) bool { return slices.Contains(evicted, old) })
+	if len(a.table.sessions)-len(evicted)-len(replaced) >= a.sessionsMax { // what goes leaves its place
 		a.mu.Unlock()
 		return refuse(iscsi.StatusOutOfResources, "%d sessions", a.sessionsMax)
 	}
-	evicted := a.evicted(l)
-	replaced := slices.DeleteFunc(a.replacedBy(l), func(old *session) bool { return slices.Contains(evicted, old) })
 	how := a.profile.Session.Replaced
 	s.tsih = l.handle()
 	a.table.add(s)

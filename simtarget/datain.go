@@ -88,7 +88,7 @@ func (s *session) sendData(c *connection, k *task, data []byte, withStatus bool)
 	burst, sequence := 0, 0
 	if k.kept != nil {
 		s.recovery.keepData(k, data)
-		defer s.recovery.bound(k.kept)
+		defer s.recovery.bound(k.kept, &s.array.reads)
 	}
 	for sent < len(data) {
 		n := min(segment, len(data)-sent, s.params.MaxBurstLength-burst)

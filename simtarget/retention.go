@@ -93,11 +93,16 @@ func (v *recovery) keepData(k *task, data []byte) {
 	}
 }
 
-// bound counts what is retained of a task, and lets the oldest go that is too much.
-func (v *recovery) bound(r *retained) {
+// bound counts what is retained of a task, and lets the oldest go that is too much: all where the array is short of memory, so that
+// sessions which acknowledge nothing leave half of it to the others.
+func (v *recovery) bound(r *retained, reads *account) {
 	v.weigh(r)
+	most := v.policy.RetainedBytes
+	if reads.full() {
+		most = 0
+	}
 	for _, old := range v.tasks {
-		if v.bytes <= v.policy.RetainedBytes {
+		if v.bytes <= most {
 			return
 		}
 		v.letGo(old)

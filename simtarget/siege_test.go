@@ -59,6 +59,7 @@ func siegeProfile() *Profile {
 	p.Session.PingInterval, p.Session.PingTimeout = 20*time.Second, 10*time.Second
 	p.Data.MaxRecvDataSegmentLength, p.Data.MaxBurstLength, p.Data.FirstBurstLength = 8192, 16384, 8192
 	p.Data.InitialR2T, p.Data.MaxOutstandingR2T = false, 4
+	p.Recovery.RetainedBytes, p.Recovery.RetainedResponses = 32<<10, 16
 	p.Data.Time2Wait, p.Data.Time2Retain = 2, 20
 	return p
 }
@@ -133,7 +134,7 @@ func (z *siege) bounded() {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.connections) > siegeConnections || len(a.table.sessions) > siegeSessions {
+	if len(a.connections) > siegeConnections || len(a.table.sessions) > siegeSessions+1 { // one may be on its way out
 		z.Fatalf("%d connections and %d sessions", len(a.connections), len(a.table.sessions))
 	}
 	for _, s := range a.table.sessions {
@@ -157,6 +158,20 @@ func (s *session) fits(t *testing.T) {
 		t.Fatalf("%d requests wait for their CmdSN in a window of %d", len(s.order.waiting), siegeWindow)
 	case s.order.open < 0 || s.order.immediate < 0 || s.order.open > siegeWindow || s.order.immediate > s.immediateMax:
 		t.Fatalf("%d commands and %d immediate ones are open", s.order.open, s.order.immediate)
+	case len(s.managing) > managingMax:
+		t.Fatalf("%d task management requests wait", len(s.managing))
+	}
+	if v := s.recovery; v != nil {
+		kept := 0
+		for _, c := range s.conns {
+			if c.sent != nil {
+				kept += len(c.sent.kept)
+			}
+		}
+		if v.bytes < 0 || v.bytes > v.policy.RetainedBytes || kept > v.policy.RetainedResponses*siegeConnections ||
+			len(v.tasks) > len(s.tasks.tasks)+v.policy.RetainedResponses*siegeConnections {
+			t.Fatalf("%d bytes of %d tasks and %d responses are retained", v.bytes, len(v.tasks), kept)
+		}
 	}
 }
 
