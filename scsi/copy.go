@@ -1,6 +1,9 @@
 package scsi
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // Types of the descriptors of EXTENDED COPY that this package knows (SPC-4, Sections 6.4.5 and 6.4.6).
 const (
@@ -98,8 +101,8 @@ func ParseCopyHeader(b []byte) (l CopyList, devices, segments int, err error) {
 	if len(b) < CopyHeaderLength {
 		return CopyList{}, 0, 0, &DataError{What: "EXTENDED COPY parameter list", Field: "length", Got: uint64(len(b)), Want: "at least 16 bytes"}
 	}
-	l = CopyList{ID: b[0], Usage: b[1] >> 3 & 3, Inline: int(binary.BigEndian.Uint32(b[12:]))}
-	return l, int(binary.BigEndian.Uint16(b[2:])), int(binary.BigEndian.Uint32(b[8:])), nil
+	length := func(at int) int { return int(min(binary.BigEndian.Uint32(b[at:]), math.MaxInt32)) }
+	return CopyList{ID: b[0], Usage: b[1] >> 3 & 3, Inline: length(12)}, int(binary.BigEndian.Uint16(b[2:])), length(8), nil
 }
 
 // ParseCopyDevice reads one copy target descriptor, of CopyDeviceLength bytes.

@@ -86,3 +86,52 @@ func FuzzLUNList(f *testing.F) {
 		}
 	})
 }
+
+// FuzzParameterLists: parameter lists of every kind are read or refused, and what is read is written as what reads the same.
+func FuzzParameterLists(f *testing.F) {
+	f.Add(AppendGroupStates(nil, []GroupState{{State: Standby, ID: 7}}))
+	f.Add(AppendPortGroups(nil, []GroupStatus{{ID: 1, Ports: []uint16{1, 2}}}, false, 0))
+	f.Add(PersistentMove{Key: 1, ServiceActionKey: 2, RelativePort: 3, InitiatorPort: "iqn.2026-11.example:a,i,0x800000000001"}.Append(nil))
+	f.Add(ControlPage{DescriptorSense: true}.Append([]byte{0, 0, 0, 0}))
+	f.Add(CopyList{ID: 1, Devices: []CopyDevice{{Type: CopyIdentification}}, Segments: []CopySegment{{Type: CopyBlocksToBlocks}}}.Append(nil))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if states, err := ParseGroupStates(b); err == nil {
+			again, err := ParseGroupStates(AppendGroupStates(nil, states))
+			if diff := cmp.Diff(states, again); err != nil || diff != "" {
+				t.Errorf("%v, (-first +again):\n%s", err, diff)
+			}
+		}
+		if groups, err := ParsePortGroups(b, false); err == nil && len(groups) > 0 {
+			again, err := ParsePortGroups(AppendPortGroups(nil, groups, true, 1), true)
+			if diff := cmp.Diff(groups, again); err != nil || diff != "" {
+				t.Errorf("%v, (-first +again):\n%s", err, diff)
+			}
+		}
+		if move, err := ParsePersistentMove(b); err == nil {
+			again, err := ParsePersistentMove(move.Append(nil))
+			if diff := cmp.Diff(move, again); err != nil || diff != "" {
+				t.Errorf("%v, (-first +again):\n%s", err, diff)
+			}
+		}
+		for _, parse := range []func([]byte) (ModeData, error){ParseModeParameters6, ParseModeParameters10} {
+			if data, err := parse(b); err == nil && len(data.Pages) > len(b) {
+				t.Errorf("%d bytes of pages in a list of %d", len(data.Pages), len(b))
+			}
+		}
+		if _, devices, segments, err := ParseCopyHeader(b); err == nil && (devices < 0 || segments < 0) {
+			t.Errorf("lists of %d and %d bytes", devices, segments)
+		}
+		if len(b) >= CopyDeviceLength {
+			if d := ParseCopyDevice(b); len(d.Designator.Identifier) > 20 {
+				t.Errorf("a designator of %d bytes", len(d.Designator.Identifier))
+			}
+		}
+		if len(b) >= CopySegmentLength {
+			s := ParseCopySegment(b)
+			list := CopyList{Segments: []CopySegment{s}}.Append(nil)
+			if again := ParseCopySegment(list[CopyHeaderLength:]); again != s {
+				t.Errorf("%+v reads as %+v", s, again)
+			}
+		}
+	})
+}
