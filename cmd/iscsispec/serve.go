@@ -187,6 +187,7 @@ func profileHelp(err error) error {
 
 // serve runs the arrays until ctx ends, which is how it is meant to end.
 func (o *serveOptions) serve(cmd *cobra.Command, config *server.Config) (err error) {
+	economise()
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)

@@ -45,7 +45,7 @@ func startTGT(ctx context.Context, _ string) (*running, error) {
 }
 
 func startArray(_ context.Context, program string) (*running, error) {
-	r, line, err := child(os.Interrupt, program, "serve", "plain")
+	r, line, err := child(os.Interrupt, program, "serve", "plain", "--grace", "0")
 	if err == nil {
 		r.url = line
 	}
