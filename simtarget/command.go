@@ -44,7 +44,7 @@ func (s *session) acceptCommand(c *connection, r *request) bool {
 	if k.rule != nil && k.rule.Reject != 0 {
 		return refuse(k.rule.Reject)
 	}
-	k.transfer.begin(s, k, h.Final(), r.data)
+	k.transfer.begin(s, c, k, h.Final(), r.data)
 	s.tasks.add(k)
 	if s.recovery != nil {
 		s.keepAccount(c, k)

@@ -37,7 +37,7 @@ type transfer struct {
 }
 
 // begin takes the data that came with the command.
-func (t *transfer) begin(s *session, k *task, final bool, data []byte) {
+func (t *transfer) begin(s *session, c *connection, k *task, final bool, data []byte) {
 	t.want = -1
 	if !k.write {
 		return
@@ -50,6 +50,10 @@ func (t *transfer) begin(s *session, k *task, final bool, data []byte) {
 	case len(data) > int(k.edtl):
 		t.fault = scsi.NotEnoughUnsolicitedData
 	case len(data) > 0 || t.unsolicited:
+		if t.buffer = c.surrender(data, t.first); t.buffer != nil {
+			t.got = len(data)
+			break
+		}
 		if t.buffer = s.array.writes.buffer(t.first); t.buffer == nil {
 			t.crowded = true
 			break

@@ -59,7 +59,7 @@ func (d *IntegrityDeviations) again(s *session, c *connection, r *request) {
 	}
 	if k, err := s.newTask(&r.bhs, r.ahs); d.StartDuplicate && err == nil {
 		k.conn = c
-		k.transfer.begin(s, k, true, r.data)
+		k.transfer.begin(s, c, k, true, r.data)
 		s.tasks.add(k)
 		s.start(c, k)
 	}

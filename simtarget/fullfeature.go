@@ -89,11 +89,22 @@ func (c *connection) streamFailed(err error) {
 
 // readData reads a data segment into memory that stays valid until dataDone.
 func (c *connection) readData(n int) ([]byte, error) {
+	c.socket.expect(n)
 	if data, there, err := c.reader.DataInPlace(); there {
 		return data, err
 	}
 	c.scratch = scratchBuffer(n)
 	return c.scratch.bytes, c.reader.ReadData(c.scratch.bytes)
+}
+
+// surrender hands over the memory of readData when it holds these data, n bytes, and nothing else: then they need not be copied.
+func (c *connection) surrender(data []byte, n int) *buffer {
+	b := c.scratch
+	if b == nil || len(data) != n || len(b.bytes) != n || &b.bytes[0] != &data[0] || !c.array.writes.take(cap(b.bytes)) {
+		return nil
+	}
+	b.account, c.scratch = &c.array.writes, nil
+	return b
 }
 
 // dataDone gives the memory of readData back.

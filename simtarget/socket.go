@@ -19,6 +19,7 @@ type socket struct {
 
 	// Of the reading goroutine.
 	lent    *[lentBytes]byte
+	large   bool // the last data segment was large, and the next may be
 	n       int
 	readErr error
 
@@ -28,8 +29,14 @@ type socket struct {
 	writeErr error
 }
 
-// lentBytes is how much is read at a time.
-const lentBytes = 64 << 10
+const (
+	// lentBytes is how much is read at a time.
+	lentBytes = 64 << 10
+	// shortBytes is how much is read at a time behind a data segment of largeBytes: where the next one is as large, most of it can be read to
+	// where it belongs.
+	shortBytes = 1 << 10
+	largeBytes = 16 << 10
+)
 
 var lentPool = sync.Pool{New: func() any { return new([lentBytes]byte) }}
 
@@ -65,7 +72,11 @@ func (s *socket) Lend() ([]byte, error) {
 // attemptRead takes memory from the pool for as long as the system call takes, and keeps it when there are bytes in it.
 func (s *socket) attemptRead(fd uintptr) bool {
 	s.lent, _ = lentPool.Get().(*[lentBytes]byte)
-	n, again, err := tryRead(fd, s.lent[:])
+	size := lentBytes
+	if s.large {
+		size = shortBytes
+	}
+	n, again, err := tryRead(fd, s.lent[:size])
 	if n == 0 && !again && err == nil {
 		err = io.EOF
 	}
@@ -74,6 +85,13 @@ func (s *socket) attemptRead(fd uintptr) bool {
 		s.Return(nil)
 	}
 	return !again
+}
+
+// expect is told the length of each data segment.
+func (s *socket) expect(n int) {
+	if s != nil {
+		s.large = n >= largeBytes
+	}
 }
 
 // Return gives the memory back.
