@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/iscsispec/iscsispec/serving"
 	"github.com/iscsispec/iscsispec/simtarget"
 )
 
@@ -23,14 +23,6 @@ type Control struct {
 	Array string `yaml:"array,omitempty"`
 	// Actions are what is to happen.
 	Actions []simtarget.Action `yaml:"actions"`
-}
-
-// Answer is what POST /control, and any request that fails, is answered with.
-type Answer struct {
-	// Done counts the actions that were carried out.
-	Done int `json:"done"`
-	// Error says why the next one was not, or what was wrong with the request; empty when all is well.
-	Error string `json:"error,omitempty"`
 }
 
 // ParseControl reads a Control. Unknown and double fields are errors.
@@ -69,31 +61,25 @@ func (s *Server) Control(c *Control) (done int, err error) {
 }
 
 func (s *Server) serveControl(w http.ResponseWriter, r *http.Request) {
-	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || kind != "application/json" && kind != "application/yaml" {
-		answerError(w, http.StatusUnsupportedMediaType, fmt.Errorf("content type %q, want application/json or application/yaml", kind))
-		return
-	}
-	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, controlBytesMax))
-	if err != nil {
-		answerError(w, http.StatusRequestEntityTooLarge, fmt.Errorf("a body of more than %d bytes, or cut short: %w", controlBytesMax, err))
+	text, ok := serving.Body(w, r)
+	if !ok {
 		return
 	}
 	control, err := ParseControl(text)
 	if err != nil {
-		answerError(w, http.StatusBadRequest, err)
+		serving.AnswerError(w, http.StatusBadRequest, err)
 		return
 	}
 	done, err := s.Control(control)
 	var unknown *UnknownArrayError
 	switch {
 	case err == nil:
-		answer(w, http.StatusOK, Answer{Done: done})
+		serving.Answer(w, http.StatusOK, serving.Outcome{Done: done})
 	case errors.As(err, &unknown):
-		answerError(w, http.StatusNotFound, err)
+		serving.AnswerError(w, http.StatusNotFound, err)
 	case errors.Is(err, simtarget.ErrClosed):
-		answerError(w, http.StatusServiceUnavailable, err)
+		serving.AnswerError(w, http.StatusServiceUnavailable, err)
 	default:
-		answer(w, http.StatusUnprocessableEntity, Answer{Done: done, Error: err.Error()})
+		serving.Answer(w, http.StatusUnprocessableEntity, serving.Outcome{Done: done, Error: err.Error()})
 	}
 }

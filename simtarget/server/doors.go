@@ -1,15 +1,13 @@
 package server
 
 import (
-	"errors"
-	"fmt"
 	"maps"
 	"net"
 	"slices"
 	"strconv"
 	"sync"
-	"syscall"
 
+	"github.com/iscsispec/iscsispec/serving"
 	"github.com/iscsispec/iscsispec/simtarget"
 	"github.com/iscsispec/iscsispec/trace"
 )
@@ -30,7 +28,7 @@ type doors struct {
 }
 
 func newDoors(s *Spec, log *trace.Log) (*doors, error) {
-	host, port, err := splitAddress(s.Listen)
+	host, port, err := serving.SplitAddress(s.Listen)
 	if err != nil {
 		return nil, err
 	}
@@ -58,9 +56,9 @@ func (d *doors) open(virtual string) (net.Listener, error) {
 		address = net.JoinHostPort(d.host, strconv.Itoa(port))
 		d.count++
 	}
-	listener, err := net.Listen("tcp", address)
+	listener, err := serving.Listen(address)
 	if err != nil {
-		return nil, &ListenError{Address: address, Err: err}
+		return nil, err
 	}
 	real := listener.Addr().String()
 	// The array asks for the real address when the portal comes back.
@@ -69,31 +67,5 @@ func (d *doors) open(virtual string) (net.Listener, error) {
 }
 
 var _ simtarget.ListenFunc = (*doors)(nil).open
-
-// ListenError is an address that cannot be listened on.
-type ListenError struct {
-	Address string
-	Err     error
-}
-
-// Error says why, and what helps.
-func (e *ListenError) Error() string {
-	reason, help := e.Err.Error(), ""
-	switch {
-	case errors.Is(e.Err, syscall.EADDRINUSE):
-		reason, help = "the port is in use", "stop what listens there, or take port 0 for a free one"
-	case errors.Is(e.Err, syscall.EACCES):
-		reason, help = "this user may not listen there", "take a port above 1023"
-	case errors.Is(e.Err, syscall.EADDRNOTAVAIL):
-		reason, help = "this machine has no such address", "take 127.0.0.1, [::1], or 0.0.0.0 for all of them"
-	}
-	if help != "" {
-		help = ": " + help
-	}
-	return fmt.Sprintf("cannot listen on %s: %s%s", e.Address, reason, help)
-}
-
-// Unwrap gives the system's error.
-func (e *ListenError) Unwrap() error { return e.Err }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/iscsispec/iscsispec/iscsi"
+	"github.com/iscsispec/iscsispec/serving"
 	"github.com/iscsispec/iscsispec/simtarget"
 	"github.com/iscsispec/iscsispec/trace"
 )
@@ -29,7 +30,7 @@ type Server struct {
 	started time.Time
 
 	mu     sync.Mutex
-	status *statusPage
+	status *serving.Page
 	ended  bool
 }
 
@@ -74,11 +75,11 @@ func (s *Server) newServed(spec Spec) (*served, error) {
 	return &served{Spec: spec, array: array, doors: doors}, nil
 }
 
-// Start opens all portals that are in service. When one cannot be opened, none is, and the server is at its end; errors are *ListenError.
+// Start opens all portals that are in service. When one cannot be opened, none is, and the server is at its end; errors are *serving.ListenError.
 func (s *Server) Start() error {
 	for _, one := range s.arrays {
 		if err := one.array.Start(one.doors.open); err != nil {
-			var listen *ListenError
+			var listen *serving.ListenError
 			if errors.As(err, &listen) {
 				err = listen
 			}
@@ -195,5 +196,5 @@ func (s *Server) closeStatus() error {
 	if page == nil {
 		return nil
 	}
-	return page.close()
+	return page.Close()
 }

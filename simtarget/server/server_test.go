@@ -19,6 +19,7 @@ import (
 	"github.com/iscsispec/iscsispec/initiator"
 	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/scsi"
+	"github.com/iscsispec/iscsispec/serving"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -184,7 +185,7 @@ func TestArraysAreServedAndShown(t *testing.T) {
 }
 
 // request sends a control request with header fields that a list of pairs sets.
-func request(t *testing.T, s *Server, method, path, body string, fields ...string) (int, Answer) {
+func request(t *testing.T, s *Server, method, path, body string, fields ...string) (int, serving.Outcome) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, s.StatusURL()+path, strings.NewReader(body))
 	if err != nil {
@@ -207,8 +208,8 @@ func request(t *testing.T, s *Server, method, path, body string, fields ...strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	var a Answer
-	_ = json.Unmarshal(text, &a) // of some requests the answer is no Answer
+	var a serving.Outcome
+	_ = json.Unmarshal(text, &a) // of some requests the answer is no serving.Outcome
 	return response.StatusCode, a
 }
 
@@ -263,7 +264,7 @@ func TestControlRefuses(t *testing.T) {
 		"nothing to do":       {"POST", "control", `{"array": "plain", "actions": []}`, nil, 400, "0 actions"},
 		"empty":               {"POST", "control", ``, nil, 400, "empty"},
 		"two verbs":           {"POST", "control", `{"array": "plain", "actions": [{"drop": {}}, {"drop": {}, "ping": {}}]}`, nil, 422, "action 1"},
-		"too long":            {"POST", "control", strings.Repeat(" ", controlBytesMax+1), nil, 413, "bytes"},
+		"too long":            {"POST", "control", strings.Repeat(" ", 1<<20+1), nil, 413, "bytes"},
 		"a form":              {"POST", "control", drop, []string{"Content-Type", "text/plain"}, 415, "content type"},
 		"a rebound name":      {"POST", "control", drop, []string{"Host", "evil.example:" + port}, 403, "host"},
 		"a rebound name, GET": {"GET", "status.json", "", []string{"Host", "evil.example:" + port}, 403, "host"},
@@ -306,7 +307,7 @@ func TestThePageIsServed(t *testing.T) {
 func TestTheStatusPageStaysOnThisMachine(t *testing.T) {
 	s := started(t, two)
 	for _, address := range []string{"0.0.0.0:0", "[::]:0", ":0", "192.0.2.1:80", "example.com:80"} {
-		if err := s.ServeStatus(address); !errors.Is(err, ErrStatusAddress) {
+		if err := s.ServeStatus(address); !errors.Is(err, serving.ErrNotLoopback) {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
@@ -326,7 +327,7 @@ func TestPortsInUseAreTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var listen *ListenError
+	var listen *serving.ListenError
 	if err := s.Start(); !errors.As(err, &listen) || !strings.Contains(err.Error(), "in use") || !strings.Contains(err.Error(), "plain-2") {
 		t.Errorf("error %v", err)
 	}

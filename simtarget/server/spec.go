@@ -4,15 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/iscsispec/iscsispec/serving"
 	"github.com/iscsispec/iscsispec/simtarget"
 )
 
@@ -103,7 +101,7 @@ func (a *ArrayConfig) spec(s source) (Spec, error) {
 
 // check holds names and addresses against the profile.
 func (s *Spec) check() error {
-	if _, _, err := splitAddress(s.Listen); err != nil {
+	if _, _, err := serving.SplitAddress(s.Listen); err != nil {
 		return fmt.Errorf("listen %w", err)
 	}
 	for _, name := range sortedKeys(s.Portals) {
@@ -114,7 +112,7 @@ func (s *Spec) check() error {
 		if !known {
 			return fmt.Errorf("portals: no portal %q in profile %s", name, s.Profile.Name)
 		}
-		if _, _, err := splitAddress(s.Portals[name]); err != nil {
+		if _, _, err := serving.SplitAddress(s.Portals[name]); err != nil {
 			return fmt.Errorf("portal %s: %w", name, err)
 		}
 	}
@@ -215,20 +213,4 @@ func (u *CHAPUser) look(s source) (simtarget.CHAPUser, error) {
 		return user, fmt.Errorf("chap user %q: %s holds %d bytes, want a secret of 1 to %d", u.Name, u.SecretFile, len(text), secretBytesMax)
 	}
 	return user, nil
-}
-
-// splitAddress reads "HOST:PORT". An IPv6 address stands in brackets.
-func splitAddress(address string) (host string, port int, err error) {
-	host, text, err := net.SplitHostPort(address)
-	if err != nil {
-		if ip, ipErr := netip.ParseAddr(address); ipErr == nil && ip.Is6() {
-			return "", 0, fmt.Errorf("%q: want HOST:PORT, an IPv6 address in brackets: [%s]:3260", address, address)
-		}
-		return "", 0, fmt.Errorf("%q: want HOST:PORT", address)
-	}
-	port, err = strconv.Atoi(text)
-	if err != nil || port < 0 || port > 65535 {
-		return "", 0, fmt.Errorf("%q: want a port from 0 to 65535", address)
-	}
-	return host, port, nil
 }

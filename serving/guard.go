@@ -1,4 +1,4 @@
-package server
+package serving
 
 import (
 	"fmt"
@@ -27,7 +27,7 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	if err := g.check(r); err != nil {
-		answerError(w, http.StatusForbidden, err)
+		AnswerError(w, http.StatusForbidden, err)
 		return
 	}
 	g.next.ServeHTTP(w, r)
