@@ -62,6 +62,7 @@ type Array struct {
 	writes       account      // what came or will come for commands that wait
 	reads        account      // data of commands on their way out
 	answers      account      // other data on its way out
+	repeats      account      // data that may be asked for again
 	faultLocks   faultLocks
 	leakedTasks  atomic.Int64 // of a deviation
 	counts       counts
@@ -110,6 +111,7 @@ func New(p *Profile, o Options) (*Array, error) {
 		connections: map[uint64]*connection{}, challenges: map[string]int{}, greeted: map[disk.Nexus]bool{}, lost: map[disk.Nexus]bool{}, done: make(chan struct{}),
 		faultLocks: faultLocks{gate: make(chan struct{}, 1)},
 		writes:     account{most: writeBytesMax}, reads: account{most: readBytesMax}, answers: account{most: answerBytesMax},
+		repeats:        account{most: retainedBytesMax},
 		connectionsMax: connectionsMax, sessionsMax: SessionsMax,
 	}
 	a.failover.Store(&a.profile.Failover)

@@ -16,6 +16,8 @@ const (
 	writeBytesMax = 1 << 30
 	// readBytesMax bounds the memory for data of commands on their way to initiators, of the whole array. A command beyond it ends with BUSY.
 	readBytesMax = 1 << 30
+	// retainedBytesMax bounds the memory for data that may be asked for again, of the whole array. What is beyond it is not retained.
+	retainedBytesMax = 512 << 20
 	// answerBytesMax bounds the memory for other data on its way, such as that of pings and texts, of the whole array: a connection on
 	// which such data waits is not read once half of it is taken. What a connection may be in the middle of comes on top.
 	answerBytesMax = 256 << 20

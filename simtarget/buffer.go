@@ -77,6 +77,16 @@ func newBuffer(n, class, size int) *buffer {
 	return &buffer{bytes: make([]byte, n, size), class: class}
 }
 
+// move has another account count the buffer, and reports false when that one's limit would be passed.
+func (b *buffer) move(to *account) bool {
+	if !to.take(cap(b.bytes)) {
+		return false
+	}
+	b.account.give(cap(b.bytes))
+	b.account = to
+	return true
+}
+
 // forget ends the accounting of a buffer that PDUs on their way may still use: its memory is the garbage collector's. A nil buffer is lawful.
 func (b *buffer) forget() {
 	if b != nil {

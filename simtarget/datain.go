@@ -87,8 +87,8 @@ func (s *session) sendData(c *connection, k *task, data []byte, withStatus bool)
 	segment := max(1, c.params.PeerMaxRecvDataSegmentLength)
 	burst, sequence := 0, 0
 	if k.kept != nil {
-		s.recovery.keepData(k, data)
-		defer s.recovery.bound(k.kept, &s.array.reads)
+		s.recovery.keepData(s.array, k, data)
+		defer s.recovery.bound(k.kept)
 	}
 	for sent < len(data) {
 		n := min(segment, len(data)-sent, s.params.MaxBurstLength-burst)

@@ -1,4 +1,4 @@
-// Package simtarget is a simulated storage array: an iSCSI target after RFC 7143 at recovery level 0, sound by default.
+// Package simtarget is a simulated storage array: an iSCSI target after RFC 7143, recovery levels 0 to 2, sound by default.
 //
 // An Array is made from a Profile, which says as data what the array has (portals, targets, logical units) and how it behaves where the
 // standard leaves a choice: whom it redirects, how many sessions it takes, what it negotiates. Profiles are YAML files; the ones that

@@ -12,7 +12,8 @@ type RecoveryPolicy struct {
 	// the data of its task; a SNACK for what has gone is rejected with reason 0x03.
 	RetainedResponses int `yaml:"retained_responses"`
 	// Timeout is how long Data-Out that was asked for or announced, a command before a gap in CmdSN, or the acknowledgement of a response may
-	// fail to come: the array then asks for the data by a recovery R2T, and tells its ExpCmdSN or next StatSN in a NOP-In.
+	// fail to come: the array then asks for the data by a recovery R2T, and tells its ExpCmdSN or next StatSN in a NOP-In. For data that does
+	// not come again and again it is doubled each time, up to 16 times as long.
 	Timeout time.Duration `yaml:"timeout"`
 	// Attempts is how many bursts in a row may bring nothing new before a write ends with CHECK CONDITION, and how many NOP-Ins tell of one gap
 	// in CmdSN. 1 to 100.

@@ -12,9 +12,12 @@ type commandGap struct {
 	told  int
 }
 
-// awaitData says that data of a task is awaited from now on, for as long as RecoveryPolicy allows.
+// patienceMax is how often the patience with an initiator that does not send what it was asked for is doubled.
+const patienceMax = 4
+
+// awaitData says that data of a task is awaited from now on, for as long as RecoveryPolicy allows: the longer, the more often it did not come.
 func (s *session) awaitData(k *task) {
-	k.kept.deadline = time.Now().Add(s.recovery.policy.Timeout)
+	k.kept.deadline = time.Now().Add(s.recovery.policy.Timeout << min(k.kept.tries, patienceMax))
 	s.watchRecovery()
 }
 

@@ -84,25 +84,23 @@ func (v *recovery) find(itt uint32) *retained {
 	return nil
 }
 
-// keepData takes over the data of a command that is about to be sent, with its memory.
-func (v *recovery) keepData(k *task, data []byte) {
+// keepData takes over the data of a command that is about to be sent, with its memory, unless the array retains too much already.
+func (v *recovery) keepData(a *Array, k *task, data []byte) {
 	r := k.kept
-	r.data = data
 	if b := k.buffer; b != nil && cap(b.bytes) > 0 && len(data) > 0 && &b.bytes[:1][0] == &data[0] {
+		if !b.move(&a.repeats) {
+			return
+		}
 		r.buffer, k.buffer = b, nil
 	}
+	r.data = data
 }
 
-// bound counts what is retained of a task, and lets the oldest go that is too much: all where the array is short of memory, so that
-// sessions which acknowledge nothing leave half of it to the others.
-func (v *recovery) bound(r *retained, reads *account) {
+// bound counts what is retained of a task, and lets the oldest go that is too much.
+func (v *recovery) bound(r *retained) {
 	v.weigh(r)
-	most := v.policy.RetainedBytes
-	if reads.full() {
-		most = 0
-	}
 	for _, old := range v.tasks {
-		if v.bytes <= most {
+		if v.bytes <= v.policy.RetainedBytes {
 			return
 		}
 		v.letGo(old)
@@ -163,7 +161,7 @@ func (v *recovery) acknowledgeData(a *Array, r *retained, before int) {
 		r.data, r.base = []byte{}, from
 		return
 	}
-	if b := a.reads.buffer(rest); b != nil {
+	if b := a.repeats.buffer(rest); b != nil {
 		copy(b.bytes, r.data[from-r.base:])
 		r.buffer.forget()
 		r.data, r.base, r.buffer = b.bytes, from, b

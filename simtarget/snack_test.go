@@ -245,14 +245,26 @@ func TestRetainedDataIsBounded(t *testing.T) {
 		}
 		p.snack(pdu.SNACKData, second.ITT, pdu.ReservedTag, 0, 1)
 		p.dataIn(1)
-		if got := b.array.reads.taken.Load(); got != 8192 {
+		if got := b.array.repeats.taken.Load(); got != 8192 {
 			t.Errorf("%d bytes are counted, want 8192", got)
 		}
 		p.expStat = last.StatSN + 2 // the Reject too
 		p.works()
 		b.unaccounted()
-		if s := b.array.selected(Which{})[0]; len(s.recovery.tasks) != 1 || s.recovery.bytes != 0 {
-			t.Errorf("%d tasks and %d bytes are retained, want the last one and 0", len(s.recovery.tasks), s.recovery.bytes)
+		if got := b.array.repeats.taken.Load(); got != 0 {
+			t.Errorf("%d bytes are counted as retained, want none", got)
+		}
+		b.array.repeats.most = 4096
+		unkept := p.reads(0, 16)
+		p.send(unkept)
+		p.dataIn(1)
+		p.snack(pdu.SNACKData, unkept.ITT, pdu.ReservedTag, 0, 1)
+		if r := get[*pdu.Reject](p); r.Reason != pdu.RejectSNACK {
+			t.Errorf("a SNACK for data that the array had no room for: %v", r.Reason)
+		}
+		b.unaccounted()
+		if s := b.array.selected(Which{})[0]; len(s.recovery.tasks) != 1 || s.recovery.bytes != pieceBytes {
+			t.Errorf("%d tasks and %d bytes are retained, want the last one and what its PDU counts for", len(s.recovery.tasks), s.recovery.bytes)
 		}
 	})
 }
