@@ -22,7 +22,7 @@ func ExampleParse() {
 	fmt.Println(err)
 	// Output:
 	// reset:pdu=login-response,nth=3,byte=20
-	// faults: "reset:at=soon": time: invalid duration "soon"
+	// faults: "reset:at=soon": at: got "soon", want a duration such as 1.5s, 30ms or 1m0s
 }
 
 // Hosts of a network dial and listen as on TCP, until something is made to go wrong.

@@ -1,37 +1,14 @@
 package faults
 
 import (
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
 	"github.com/iscsispec/iscsispec/trace"
 )
 
-// anyPDU is the name that stands for every PDU of a direction.
-const anyPDU = "any"
-
 // heldMax bounds what is kept back of an unfinished PDU until a fault's place in it can be found.
 const heldMax = 1 << 20
-
-// PDUNames are the names by which a placed fault calls PDUs: the RFC's, in lower case with hyphens, in the order of the operation codes.
-func PDUNames() []string {
-	var names []string
-	for op := range pdu.Opcode(0x40) {
-		if op.Known() {
-			names = append(names, PDUName(op))
-		}
-	}
-	return names
-}
-
-// PDUName is the name of one operation code, such as "login-response", or "opcode-0x1f" for one that the RFC does not define.
-func PDUName(op pdu.Opcode) string {
-	return strings.ReplaceAll(strings.ToLower(op.String()), " ", "-")
-}
-
-func knownPDU(name string) bool { return slices.Contains(PDUNames(), name) }
 
 // follower finds the borders of the PDUs of one connection.
 type follower struct{ dialogue *pdu.Dialogue }
@@ -140,7 +117,7 @@ func (s *stream) send(digests pdu.Digests, whole bool) {
 		f.pending = nil
 		return
 	}
-	at, known := f.strike.fault.Byte.resolve(f.header, digests, f.size, whole)
+	at, known := f.strike.fault.Byte.Locate(f.header, digests, f.size, whole)
 	if !known && len(f.pending) < heldMax {
 		return // a later Write completes the header
 	}
@@ -217,39 +194,4 @@ func (c *link) cutHere(s *stream, v Verb) {
 	back.push(segment{kind: kind})
 	back.lost, back.ended = true, v == Fin
 	c.network.record(trace.Event{Kind: kindLink, Node: nodeNetwork, Conn: c.name, To: c.portal.String(), State: stateCut, Reason: string(v)})
-}
-
-// resolve gives the offset of a position from the start of a PDU of which the header is known and, if whole, the size. It reports false
-// while the header is too short to tell.
-func (p Position) resolve(header []byte, d pdu.Digests, size int, whole bool) (int, bool) {
-	if p.Region == FromStart {
-		return p.Offset, true
-	}
-	if whole && p.Region == AtEnd {
-		return size, true
-	}
-	if len(header) < pdu.BHSLength {
-		return size, false
-	}
-	h := pdu.BHS(header)
-	digest := func(on bool) int {
-		if on {
-			return 4
-		}
-		return 0
-	}
-	headerDigest := pdu.BHSLength + h.TotalAHSLength()
-	data := headerDigest + digest(d.Header)
-	dataDigest := data + (h.DataSegmentLength()+3)&^3
-	switch p.Region {
-	case FromAHS:
-		return pdu.BHSLength + p.Offset, true
-	case HeaderDigest:
-		return headerDigest + p.Offset, true
-	case FromData:
-		return data + p.Offset, true
-	case DataDigest:
-		return dataDigest + p.Offset, true
-	}
-	return dataDigest + digest(d.Data && h.DataSegmentLength() > 0), true
 }

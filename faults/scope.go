@@ -1,8 +1,9 @@
 package faults
 
 import (
-	"fmt"
 	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -25,7 +26,7 @@ func parseDirection(s string) (Direction, error) {
 	case "both":
 		return Both, nil
 	}
-	return Both, fmt.Errorf("direction %q is none of to-initiator, to-target, both", s)
+	return Both, &Error{Text: s, Field: "dir", Got: strconv.Quote(s), Want: "to-initiator, to-target or both"}
 }
 
 // Scope says what a fault touches. The zero value is everything; otherwise exactly one field is set.
@@ -42,7 +43,7 @@ var Everything = Scope{}
 func AtPortal(address string) (Scope, error) {
 	portal, err := netip.ParseAddrPort(address)
 	if err != nil {
-		return Scope{}, fmt.Errorf("faults: portal %q: want ip:port: %w", address, err)
+		return Scope{}, &Error{Text: address, Field: "portal", Got: err.Error(), Want: "ip:port"}
 	}
 	return Scope{Portal: portal}, nil
 }
@@ -59,7 +60,7 @@ func ParseScope(s string) (Scope, error) {
 		return Scope{Portal: portal}, nil
 	}
 	if strings.ContainsAny(s, ",=/ ") {
-		return Scope{}, fmt.Errorf("faults: scope %q is neither * nor a portal, a connection or a host", s)
+		return Scope{}, &Error{Text: s, Field: "scope", Got: "a name with one of , = / or a blank", Want: "*, a portal, a connection or a host"}
 	}
 	return Scope{Host: s}, nil
 }
@@ -84,6 +85,20 @@ func (s Scope) field() (key, value string) {
 }
 
 func (s Scope) all() bool { return s == Everything }
+
+// Touches tells whether the scope takes in one connection: by the portal that was dialled, by the carrier's name for it, or by the names or
+// addresses of the hosts at its ends. The portal's address counts as a host too.
+func (s Scope) Touches(portal netip.AddrPort, conn string, hosts ...string) bool {
+	switch {
+	case s.all():
+		return true
+	case s.Portal.IsValid():
+		return s.Portal == portal
+	case s.Conn != "":
+		return s.Conn == conn
+	}
+	return s.Host == portal.Addr().String() || slices.Contains(hosts, s.Host)
+}
 
 func (s Scope) isHost(h *Host) bool {
 	return h != nil && (s.Host == h.name || s.Host == h.addr.String())
