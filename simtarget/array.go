@@ -184,7 +184,7 @@ func (a *Array) Serve(ctx context.Context, listen ListenFunc) error {
 }
 
 // Close ends all connections and listeners, waits for the array's goroutines, and brings the files of logical units up to date; the error is
-// what went wrong with those. Closing twice is lawful.
+// what went wrong with those. Connections that FailoverPolicy.ShutdownEvent is announced on get 2 s to take it in. Closing twice is lawful.
 func (a *Array) Close() error {
 	a.mu.Lock()
 	if !a.closed {
@@ -202,15 +202,33 @@ func (a *Array) Close() error {
 	}
 	sessions := a.table.all()
 	a.mu.Unlock()
+	var told []*connection
 	for _, s := range sessions {
-		s.announceEnd(a.failover.Load().ShutdownEvent)
+		told = append(told, s.announceEnd(a.failover.Load().ShutdownEvent)...)
 		a.closeSession(s, EndFIN, reasonArrayClosed)
 	}
+	awaitGone(told, lingerTime)
 	for _, c := range live {
 		c.abort()
 	}
 	a.wg.Wait()
 	return a.closeDisks()
+}
+
+// awaitGone waits until connections have gone, or for so long.
+func awaitGone(conns []*connection, most time.Duration) {
+	if len(conns) == 0 {
+		return
+	}
+	t := time.NewTimer(most)
+	defer t.Stop()
+	for _, c := range conns {
+		select {
+		case <-c.gone:
+		case <-t.C:
+			return
+		}
+	}
 }
 
 // closeDisks lets go of the files behind logical units.

@@ -236,14 +236,15 @@ func (a *Array) reportLUNs(t *target, how LUNReport) {
 	}
 }
 
-// announceEnd tells a session that its connections, or all of it, will end because the array does.
-func (s *session) announceEnd(event int) {
+// announceEnd tells a session that its connections, or all of it, will end because the array does. It returns the connections that were told.
+func (s *session) announceEnd(event int) []*connection {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || event == 0 {
-		return
+		return nil
 	}
 	for _, c := range s.conns {
 		s.async(c, Async{Event: pdu.AsyncEvent(event)})
 	}
+	return slices.Clone(s.conns)
 }

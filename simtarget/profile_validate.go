@@ -1,6 +1,7 @@
 package simtarget
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -24,7 +25,7 @@ func (p *Profile) Validate() error {
 	} {
 		if err := check(); err != nil {
 			e := &ProfileError{Reason: err.Error()}
-			if at, ok := err.(*fieldError); ok {
+			if at := (*fieldError)(nil); errors.As(err, &at) {
 				e.Field, e.Reason = at.path, at.reason
 			}
 			e.Name = p.Name

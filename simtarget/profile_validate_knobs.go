@@ -1,6 +1,7 @@
 package simtarget
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -66,11 +67,11 @@ func checkShape(at string, e Excess, shapes ...Excess) error {
 		}
 		return nil
 	}
-	if err := oneOf(at, e, shapes...); err != nil {
-		f := err.(*fieldError)
+	err := oneOf(at, e, shapes...)
+	if f := (*fieldError)(nil); errors.As(err, &f) {
 		return wrong(f.path, "%s, or a login status such as 0x0206", f.reason)
 	}
-	return nil
+	return err
 }
 
 func (p *Profile) checkSession() error {
