@@ -2,6 +2,7 @@ package sessions
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,15 +23,21 @@ func mustExecute(t *testing.T, p Plan) *Run {
 
 func TestEveryShippedProfileStands(t *testing.T) {
 	for _, name := range simtarget.Builtins() {
+		p, err := simtarget.Builtin(name)
+		if err != nil {
+			t.Fatal(err)
+		}
 		login := Login{}
-		switch name {
-		case "chap":
-			p, err := simtarget.Builtin(name)
-			if err != nil {
-				t.Fatal(err)
+		for _, target := range p.Targets {
+			if len(target.Portals) == 0 || slices.Contains(target.Portals, p.Portals[0].Name) {
+				login.Target = target.Name
+				break
 			}
-			login.Settings.CHAP = &CHAP{Name: p.Login.CHAP.Users[0].Name, Secret: p.Login.CHAP.Users[0].Secret}
-		case "digest-required":
+		}
+		if users := p.Login.CHAP.Users; len(users) > 0 {
+			login.Settings.CHAP = &CHAP{Name: users[0].Name, Secret: users[0].Secret}
+		}
+		if p.Data.HeaderDigest == simtarget.DigestRequire {
 			login.Settings.HeaderDigest, login.Settings.DataDigest = []string{"CRC32C"}, []string{"CRC32C"}
 		}
 		r := mustExecute(t, Plan{Arrays: []Array{{Profile: name}}, Steps: []Step{{Label: "s", Do: login}, {Label: "units", Do: ReportLUNs{}}}})
