@@ -16,7 +16,7 @@ STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # The real peers that some tests talk to, as tool:package of Debian. Kept in step with .ci/run.
 PEERS := tgtd:tgt iscsi-ls:libiscsi-bin qemu-img:qemu-utils tshark:tshark
 
-.PHONY: menu build check test race peers bench mutants exhaustive fuzz siege lint clean
+.PHONY: menu build check test race peers bench arraybench mutants exhaustive fuzz siege lint clean
 
 menu:
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -50,9 +50,13 @@ peers: ## install the real peers that tests use, where this is Debian and you ar
 	  echo "   On Debian: sudo apt-get install --no-install-recommends $${missing[*]}"; \
 	fi
 
-bench: peers ## run the benchmarks, and measure the initiator beside libiscsi on tgt and on a simulated array
+bench: peers ## run the benchmarks, measure the initiator beside libiscsi, and the simulated array beside other targets
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 	$(GO) run ./scenarios/peers/bench
+	$(GO) run ./scenarios/peers/bench/array
+
+arraybench: peers ## only the array's part of bench: speed, memory of idle sessions, many logins (about 5 minutes)
+	$(GO) run ./scenarios/peers/bench/array
 
 mutants: ## prove every check: it passes the sound peer and fails the peer with its row's defect
 	$(GO) run ./cmd/iscsispec mutants

@@ -24,6 +24,8 @@ type client struct {
 	conn net.Conn
 	url  iscsi.URL
 	raw  bool // The other end is the raw exchange: it knows no login.
+	// apart makes the system calls that libiscsi makes: a write for each command, a read for the header of each answer, and one for its data.
+	apart bool
 
 	cmdSN, maxCmdSN, expStatSN uint32
 	// What the target takes, in bytes.
@@ -57,8 +59,8 @@ func dialer(source int) *net.Dialer {
 
 // connect opens a connection, and logs in where the other end is a target. number makes the ISID.
 func connect(url string, source, number int) (*client, error) {
-	c := &client{raw: strings.HasPrefix(url, "tcp://"), cmdSN: 1, maxCmdSN: 1 << 10, segment: 8192, first: 65536, immediate: true}
-	address := strings.TrimPrefix(url, "tcp://")
+	c := &client{raw: strings.HasPrefix(url, rawScheme), cmdSN: 1, maxCmdSN: 1 << 10, segment: 8192, first: 65536, immediate: true}
+	address := strings.TrimPrefix(url, rawScheme)
 	if !c.raw {
 		u, err := iscsi.ParseURL(url)
 		if err != nil {
@@ -216,7 +218,14 @@ func (c *client) run(w workload, d time.Duration) (float64, error) {
 
 // take reads once and handles all that came.
 func (c *client) take() error {
-	n, err := c.conn.Read(c.in[c.have:])
+	end := len(c.in)
+	switch {
+	case c.apart && c.skip > 0:
+		end = min(end, c.skip)
+	case c.apart:
+		end = pdu.BHSLength
+	}
+	n, err := c.conn.Read(c.in[c.have:end])
 	if err != nil {
 		return err
 	}

@@ -12,12 +12,14 @@ const (
 	perSource = 20_000
 	// settleTime is waited before memory is looked at a second time.
 	settleTime = 5 * time.Second
+	// openTime bounds how long sessions are opened for: what one target takes for each of them grows with their number.
+	openTime = 45 * time.Second
 )
 
 // idle opens sessions that do nothing further, and looks at the memory that the target's process has resident for them: right after the last
 // login, and some time later, when a garbage collector may have given back what the logins left.
 func idle(ctx context.Context, program string, o options, out io.Writer) error {
-	fmt.Fprintf(out, "%d sessions, each after one TEST UNIT READY\n", o.sessions)
+	fmt.Fprintf(out, "%d sessions, or as many as can be opened in %v, each after some TEST UNIT READY\n", o.sessions, openTime)
 	for _, t := range []target{arrayTarget, tgtTarget} {
 		r, err := t.start(ctx, program)
 		if err != nil {
@@ -41,7 +43,8 @@ func idle(ctx context.Context, program string, o options, out io.Writer) error {
 func idleSessions(ctx context.Context, r *running, n int) (string, error) {
 	before := resident(r.pid)
 	start := time.Now()
-	for i := range n {
+	opened := 0
+	for i := 0; i < n && time.Since(start) < openTime; i++ {
 		c, err := connect(r.url, i/perSource, i)
 		if err != nil {
 			return "", fmt.Errorf("session %d: %w", i+1, err)
@@ -53,6 +56,7 @@ func idleSessions(ctx context.Context, r *running, n int) (string, error) {
 		if ctx.Err() != nil {
 			return "", ctx.Err()
 		}
+		opened++
 	}
 	passed := time.Since(start)
 	after := resident(r.pid)
@@ -61,9 +65,9 @@ func idleSessions(ctx context.Context, r *running, n int) (string, error) {
 	case <-ctx.Done():
 	}
 	later := resident(r.pid)
-	each := func(v int64) float64 { return float64(v-before) / float64(n) / 1000 }
-	return fmt.Sprintf("%.1f kB each right after the last login, %.1f kB %v later (%.1f MB before, %.1f and %.1f MB after; %.0f logins a second)",
-		each(after), each(later), settleTime, mb(before), mb(after), mb(later), float64(n)/passed.Seconds()), nil
+	each := func(v int64) float64 { return float64(v-before) / float64(opened) / 1000 }
+	return fmt.Sprintf("%d sessions: %.1f kB each right after the last login, %.1f kB %v later (%.1f MB before, %.1f and %.1f MB after; %.0f logins a second)",
+		opened, each(after), each(later), settleTime, mb(before), mb(after), mb(later), float64(opened)/passed.Seconds()), nil
 }
 
 func mb(v int64) float64 { return float64(v) / 1e6 }

@@ -2,11 +2,12 @@
 // three sections:
 //
 //	speed   reads and writes, by iscsi-perf and by a lean client of its own, round by round on each target in turn, so that what else the
-//	        machine does meets all of them; the raw exchange is the lean client's too
+//	        machine does meets all of them. The raw exchange is the lean client's in any case: beside iscsi-perf it makes that one's system
+//	        calls, which are one write for each command, one read for the header of each answer and one for its data
 //	idle    the memory that 10,000 idle sessions take
 //	logins  100,000 logins and logouts in a row: the rate, and the memory of the target, at the start and at the end
 //
-// Each target is a process of its own: `iscsispec serve plain`, built for the run; tgtd with a control socket and a port of its own; gotgt,
+// It takes about five minutes; whatever a target can draw out is bounded. Each target is a process of its own: `iscsispec serve plain`, built for the run; tgtd with a control socket and a port of its own; gotgt,
 // the hidden child of iscsispec, which is given reads one at a time only, since it dies of its own map races otherwise.
 //
 //	go run ./scenarios/peers/bench/array [-section speed] [-rounds 7] [-time 1s] [-load "depth 32"] [-sessions 10000] [-logins 100000]
@@ -68,8 +69,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return fmt.Errorf("want no arguments, at least one round, 100ms, one session and ten logins; got %v, %d, %v, %d, %d",
 			flags.Args(), o.rounds, o.time, o.sessions, o.logins)
 	}
-	if err := moreFiles(o.sessions + 512); err != nil {
+	if files, err := moreFiles(o.sessions + 512); err != nil {
 		fmt.Fprintf(out, "open files: %v\n", err)
+		o.sessions = max(1, min(o.sessions, files-512))
 	}
 	program, remove, err := build(ctx)
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -48,17 +49,21 @@ func load() string {
 	return first
 }
 
-// moreFiles lets this process and its children have n open files.
-func moreFiles(n int) error {
+// moreFiles lets this process and its children have n open files. Where it may not it returns how many there can be.
+func moreFiles(n int) (int, error) {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		return err
+		return n, err
 	}
+	hard := limit.Max
 	// Set even where it is enough: otherwise children get what this process had before Go raised it.
-	limit.Cur = max(limit.Max, uint64(n))
+	limit.Cur = max(hard, uint64(n))
 	limit.Max = limit.Cur
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		return fmt.Errorf("want a limit of %d: %w", n, err)
+	err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
+	if err == nil {
+		return n, nil
 	}
-	return nil
+	err = fmt.Errorf("want a limit of %d: %w", n, err)
+	limit.Cur, limit.Max = hard, hard
+	return int(hard), errors.Join(err, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit))
 }

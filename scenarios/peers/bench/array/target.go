@@ -26,6 +26,11 @@ type running struct {
 	stop func()
 }
 
+// raw reports whether it is the raw exchange.
+func (r *running) raw() bool { return strings.HasPrefix(r.url, rawScheme) }
+
+const rawScheme = "tcp://"
+
 var (
 	arrayTarget = target{"array", startArray}
 	tgtTarget   = target{"tgt", startTGT}
@@ -78,7 +83,7 @@ func startRaw(context.Context, string) (*running, error) {
 	}
 	r, line, err := child(nil, self, rawVerb)
 	if err == nil {
-		r.url = "tcp://" + line
+		r.url = rawScheme + line
 	}
 	return r, err
 }
