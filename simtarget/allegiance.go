@@ -228,21 +228,21 @@ func (s *session) answerAgain(c *connection, r *retained, expDataSN uint32) {
 	if dev.DropReads && r.read {
 		return
 	}
-	switch end := uint32(len(r.pieces)); {
+	switch end := uint32(r.count); {
 	case expDataSN <= end:
 		s.recovery.acknowledgeData(s.array, r, int(expDataSN))
 	case dev.AnyExpDataSN:
-		r.acked = len(r.pieces)
+		r.acked = r.count
 	}
 	r.inData, r.response.SNACKTag = false, 0
 	switch {
-	case r.acked == len(r.pieces):
+	case r.acked == r.count:
 	case r.data == nil: // It has gone at the bound.
 		sense := scsi.NewSense(scsi.AbortedCommand, scsi.ReadErrorFailedRetransmit)
 		r.response = pdu.SCSIResponse{ITT: r.itt, Status: byte(scsi.StatusCheckCondition), Data: pdu.SenseSegment(sense.Append(nil))}
 	default:
 		s.resegment(c, r)
-		r.response.ExpDataSN = uint32(len(r.pieces))
+		r.response.ExpDataSN = uint32(r.count)
 	}
 	var out outgoing
 	r.response.EncodeBHS(&out.bhs)

@@ -53,6 +53,15 @@ func (a *account) buffer(n int) *buffer {
 	return b
 }
 
+// hold counts data that is there already, which is nobody else's, or returns nil when the account's limit would be passed. Nobody must
+// release the buffer: it is forgotten.
+func (a *account) hold(data []byte) *buffer {
+	if !a.take(cap(data)) {
+		return nil
+	}
+	return &buffer{bytes: data, class: -1, account: a}
+}
+
 // scratchBuffer returns a buffer that no account counts: a connection has at most one, while it reads.
 func scratchBuffer(n int) *buffer {
 	class, size := bufferClass(n)

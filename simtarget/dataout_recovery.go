@@ -15,6 +15,10 @@ import (
 // recoveryR2TMax bounds the recovery R2Ts of a task, however slowly it gets on.
 const recoveryR2TMax = 1024
 
+// recoveredSpansMax bounds the ranges of a task's data that have come with holes between them. What would make one more counts as not having
+// come.
+const recoveredSpansMax = recoveryR2TMax
+
 // solicitation is what is known about a write's data: what has come, and what was asked for.
 type solicitation struct {
 	have     spans
@@ -55,6 +59,11 @@ func (s *spans) add(from, to int) {
 		from, to = min(from, (*s)[j].from), max(to, (*s)[j].to)
 	}
 	*s = slices.Replace(*s, i, j, span{from, to})
+}
+
+// joins reports whether a range touches one that is there.
+func (s spans) joins(from, to int) bool {
+	return slices.ContainsFunc(s, func(x span) bool { return x.from <= to && from <= x.to })
 }
 
 // next gives the first byte from at on that is in no range.
@@ -152,7 +161,7 @@ func (s *session) recoverData(c *connection, h *pdu.BHS, k *task, p *pdu.DataOut
 			return
 		}
 		b := r2t{from: 0, to: t.first, got: t.announced, dataSN: t.dataSN}
-		r.place(k, &b, p, data, damaged)
+		r.place(k, &b, p, data, damaged, s.params.DataPDUInOrder)
 		t.announced, t.dataSN = b.got, b.dataSN
 		t.asked = max(t.asked, min(b.got, t.first))
 		t.unsolicited = !p.Final
@@ -164,7 +173,7 @@ func (s *session) recoverData(c *connection, h *pdu.BHS, k *task, p *pdu.DataOut
 			}
 			return
 		}
-		r.place(k, &t.r2ts[at], p, data, damaged)
+		r.place(k, &t.r2ts[at], p, data, damaged, s.params.DataPDUInOrder)
 		if p.Final {
 			r.ended(&t.r2ts[at])
 			t.r2ts = slices.Delete(t.r2ts, at, at+1)
@@ -178,26 +187,38 @@ func (s *session) recoverData(c *connection, h *pdu.BHS, k *task, p *pdu.DataOut
 	s.dataCame(c, k)
 }
 
-// place puts the data of a Data-Out PDU where it belongs. Data that does not follow what its burst has brought so far, a gap that a lost PDU
-// explains aside, counts as not having come.
-func (r *retained) place(k *task, b *r2t, p *pdu.DataOut, data []byte, damaged bool) {
-	offset := int(p.BufferOffset)
-	follows := p.DataSN == b.dataSN && offset == b.got || iscsi.SNLess(b.dataSN, p.DataSN) && offset > b.got
-	if offset < b.got || offset+len(data) > b.to || iscsi.SNLess(p.DataSN, b.dataSN) {
+// place puts the data of a Data-Out PDU where it belongs. Unless the PDUs of a burst may come in any order (RFC 7143, Section 13.18), data
+// that does not follow what its burst has brought so far, a gap that a lost PDU explains aside, counts as not having come.
+func (r *retained) place(k *task, b *r2t, p *pdu.DataOut, data []byte, damaged, inOrder bool) {
+	from, to := int(p.BufferOffset), int(p.BufferOffset)+len(data)
+	switch {
+	case from < b.from || to > b.to:
 		return
+	case !inOrder:
+		b.got = max(b.got, to)
+	case from < b.got || iscsi.SNLess(p.DataSN, b.dataSN):
+		return
+	default:
+		skips := iscsi.SNLess(b.dataSN, p.DataSN) && from > b.got
+		follows := p.DataSN == b.dataSN && from == b.got
+		b.dataSN, b.got = p.DataSN+1, to
+		if !follows && !skips && !damaged {
+			return
+		}
 	}
-	b.dataSN, b.got = p.DataSN+1, offset+len(data)
-	if damaged {
+	switch {
+	case damaged:
 		r.damaged = true
 		return
-	}
-	if !follows || k.transfer.buffer == nil && k.phase != phaseAborted {
+	case len(r.have) >= recoveredSpansMax && !r.have.joins(from, to):
 		return
+	case k.phase == phaseAborted: // The data is awaited, and goes nowhere.
+	case k.transfer.buffer == nil:
+		return
+	default:
+		copy(k.transfer.buffer.bytes[from:b.to], data)
 	}
-	if k.phase != phaseAborted {
-		copy(k.transfer.buffer.bytes[offset:b.to], data)
-	}
-	r.have.add(offset, offset+len(data))
+	r.have.add(from, to)
 	b.brought = b.brought || len(data) > 0
 }
 

@@ -165,6 +165,54 @@ func TestUnsolicitedDataIsRecovered(t *testing.T) {
 	}
 }
 
+// Where DataPDUInOrder=No is agreed the PDUs of a burst come in any order, and what is lost is asked for again.
+func TestDataInAnyOrderIsRecovered(t *testing.T) {
+	disorder := func(p *Profile) { atLevelOne(p); p.Data.DataPDUOutOfOrder, p.Data.InitialR2T = true, false }
+	inBubble(t, "plain", disorder, nil, func(b *bench) {
+		p := b.levelOne(pair("DataPDUInOrder", "No"), pair("InitialR2T", "No"), pair("FirstBurstLength", "4096"))
+		data := noise(8192)
+		w := p.writes(0, 16)
+		w.Final, w.Data = false, data[:1024]
+		p.send(w)
+		p.send(&pdu.DataOut{ITT: w.ITT, TTT: pdu.ReservedTag, ExpStatSN: p.expStat, BufferOffset: 3072, Data: data[3072:4096]})
+		p.send(&pdu.DataOut{ITT: w.ITT, TTT: pdu.ReservedTag, ExpStatSN: p.expStat, DataSN: 1, BufferOffset: 2048, Data: data[2048:3072]})
+		p.send(&pdu.DataOut{Final: true, ITT: w.ITT, TTT: pdu.ReservedTag, ExpStatSN: p.expStat, DataSN: 2, BufferOffset: 1024, Data: data[1024:2048]})
+		r := p.solicited(0, 4096, 8192)
+		p.send(&pdu.DataOut{ITT: w.ITT, TTT: r.TTT, ExpStatSN: p.expStat, BufferOffset: 6144, Data: data[6144:8192]})
+		p.send(&pdu.DataOut{Final: true, ITT: w.ITT, TTT: r.TTT, ExpStatSN: p.expStat, DataSN: 2, BufferOffset: 4096, Data: data[4096:5120]})
+		r = p.solicited(1, 5120, 6144)
+		p.send(&pdu.DataOut{Final: true, ITT: w.ITT, TTT: r.TTT, ExpStatSN: p.expStat, BufferOffset: 5120, Data: data[5120:6144]})
+		if r := p.status(); r.Status != 0 {
+			t.Errorf("WRITE ends with status 0x%02x", r.Status)
+		}
+		p.readsBack(data)
+	})
+}
+
+// Data with holes takes no more memory than the recovery R2Ts for them, and a write whose holes are too many ends.
+func TestHolesAreBounded(t *testing.T) {
+	inBubble(t, "plain", atLevelOne, nil, func(b *bench) {
+		p := b.levelOne()
+		w := p.writes(0, 16)
+		p.send(w)
+		r := get[*pdu.R2T](p)
+		for i := range uint32(4096) {
+			p.send(&pdu.DataOut{Final: i == 4095, ITT: w.ITT, TTT: r.TTT, ExpStatSN: p.expStat, DataSN: 2 * i, BufferOffset: 2 * i, Data: []byte{1}})
+		}
+		again := get[*pdu.R2T](p)
+		if again.R2TSN != 1 || again.BufferOffset != 1 || again.DesiredDataTransferLength != 1 {
+			t.Errorf("%v, want byte 1", pdu.FrameOf(again))
+		}
+		s := b.array.selected(Which{})[0]
+		s.mu.Lock()
+		n := len(s.tasks.find(w.ITT).kept.have)
+		s.mu.Unlock()
+		if n != recoveredSpansMax {
+			t.Errorf("%d ranges are kept, want %d", n, recoveredSpansMax)
+		}
+	})
+}
+
 // A write whose data never comes whole ends: nothing waits for ever.
 func TestRecoveryR2TsEnd(t *testing.T) {
 	inBubble(t, "plain", atLevelOne, nil, func(b *bench) {

@@ -11,7 +11,7 @@ import (
 // it.
 //
 // Its store holds one retained for each SCSI task, from the command's arrival until the initiator acknowledges the status, and each
-// connection holds the responses that it has sent and that are not acknowledged. The store is bounded by RecoveryPolicy: at the bound the
+// connection holds the responses that it has sent and that are not acknowledged; long data of such as are no task's is in the store too. The store is bounded by RecoveryPolicy: at the bound the
 // oldest goes first, and a SNACK for what has gone is rejected with reason 0x03.
 type recovery struct {
 	policy RecoveryPolicy
@@ -32,7 +32,8 @@ type retained struct {
 	data   []byte      // what the command presents, from byte base on; nil when it was let go
 	base   int         // bytes before data that are acknowledged
 	buffer *buffer     // memory of data; nil when it is nobody's
-	pieces []dataPiece // the Data-In PDUs by DataSN
+	pieces []dataPiece // the Data-In PDUs by DataSN; none when data was let go
+	count  int         // how many were sent
 	acked  int         // the first DataSN that is not acknowledged
 	ackTTT uint32      // the Target Transfer Tag of Data-In PDUs with the A bit; 0 when none had it
 	weight int         // what it counts for against RecoveryPolicy.RetainedBytes
@@ -76,6 +77,9 @@ func (s *session) keepAccount(c *connection, k *task) {
 
 // find gives what is retained of the youngest task with a tag, or nil.
 func (v *recovery) find(itt uint32) *retained {
+	if itt == pdu.ReservedTag {
+		return nil
+	}
 	for _, r := range slices.Backward(v.tasks) {
 		if r.itt == itt {
 			return r
@@ -117,7 +121,7 @@ func (v *recovery) weigh(r *retained) {
 // letGo gives up the data of a task.
 func (v *recovery) letGo(r *retained) {
 	r.buffer.forget()
-	r.data, r.buffer = nil, nil
+	r.data, r.buffer, r.pieces = nil, nil, nil
 	v.bytes -= r.weight
 	r.weight = 0
 }
@@ -151,14 +155,18 @@ func (v *recovery) acknowledgeData(a *Array, r *retained, before int) {
 		return
 	}
 	r.acked = before
+	if r.data == nil {
+		return
+	}
 	from := r.offset(before)
 	rest := r.base + len(r.data) - from
-	if r.data == nil || rest*2 > len(r.data) {
+	if rest*2 > len(r.data) {
 		return
 	}
 	if rest == 0 {
-		v.letGo(r)
-		r.data, r.base = []byte{}, from
+		r.buffer.forget()
+		r.data, r.base, r.buffer = []byte{}, from, nil
+		v.weigh(r)
 		return
 	}
 	if b := a.repeats.buffer(rest); b != nil {
@@ -183,6 +191,7 @@ type sentResponse struct {
 	bhs    pdu.BHS
 	data   []byte
 	of     *retained // of a SCSI task: the status is made anew from it
+	apart  *retained // has the data where there is more of it than a header: it may have been let go
 }
 
 // sentResponses are the responses of a connection that are not acknowledged, at recovery level 1 and above.
@@ -203,14 +212,17 @@ func (s *session) keepPiece(r *retained, p *pdu.DataIn, n int, last bool) {
 		}
 		p.Acknowledge, p.TTT, p.LUN = true, r.ackTTT, r.lun
 	}
-	r.pieces = append(r.pieces, piece)
+	r.count++
+	if r.data != nil {
+		r.pieces = append(r.pieces, piece)
+	}
 }
 
 // keepStatusInData keeps a status that goes with the last Data-In.
 func (s *session) keepStatusInData(c *connection, r *retained, h *pdu.BHS, p *pdu.DataIn) {
-	r.inData = len(r.pieces) > 0
+	r.inData = r.count > 0
 	r.response = pdu.SCSIResponse{
-		Response: pdu.ResponseCompleted, Status: p.Status, ITT: r.itt, ExpDataSN: uint32(len(r.pieces)),
+		Response: pdu.ResponseCompleted, Status: p.Status, ITT: r.itt, ExpDataSN: uint32(r.count),
 		Overflow: p.Overflow, Underflow: p.Underflow, ResidualCount: p.ResidualCount,
 	}
 	s.keepResponse(c, h, nil, r)
@@ -221,15 +233,33 @@ func (s *session) keepResponse(c *connection, h *pdu.BHS, data []byte, of *retai
 	if c.sent == nil || s.array.dev.SNACK.OnlySCSIResponses && of == nil {
 		return
 	}
-	if of != nil {
-		of.answered, of.statSN, data = true, c.statSN, nil
+	sent := sentResponse{statSN: c.statSN, bhs: *h, of: of}
+	switch {
+	case of != nil:
+		of.answered, of.statSN = true, c.statSN
+	case len(data) > pdu.BHSLength:
+		sent.apart = s.keepApart(c, data)
+	default:
+		sent.data = data
 	}
 	c.sent.since = time.Now()
-	c.sent.kept = append(c.sent.kept, sentResponse{statSN: c.statSN, bhs: *h, data: data, of: of})
+	c.sent.kept = append(c.sent.kept, sent)
 	if len(c.sent.kept) > s.recovery.policy.RetainedResponses {
 		s.dropResponses(c, 1)
 	}
 	s.watchRecovery()
+}
+
+// keepApart retains the data of a response that is no SCSI task's among that of the tasks, so that it counts as theirs does.
+func (s *session) keepApart(c *connection, data []byte) *retained {
+	v := s.recovery
+	r := &retained{itt: pdu.ReservedTag, conn: c, buffer: s.array.repeats.hold(data)}
+	if r.buffer != nil {
+		r.data = data
+	}
+	v.tasks = append(v.tasks, r)
+	v.bound(r)
+	return r
 }
 
 // takeExpStatSN takes an ExpStatSN: what is before it will not be asked for again (RFC 7143, Section 4.2.2.2).
@@ -250,8 +280,10 @@ func (s *session) takeExpStatSN(c *connection, expStatSN uint32) {
 // dropResponses forgets the oldest responses, and what is retained of their tasks.
 func (s *session) dropResponses(c *connection, n int) {
 	for _, sent := range c.sent.kept[:n] {
-		if sent.of != nil {
-			s.recovery.forget(sent.of)
+		for _, r := range []*retained{sent.of, sent.apart} {
+			if r != nil {
+				s.recovery.forget(r)
+			}
 		}
 	}
 	c.sent.kept = slices.Delete(c.sent.kept, 0, n)

@@ -34,6 +34,7 @@ const (
 	siegeWrites      = 256 << 10
 	siegeReads       = 512 << 10
 	siegeAnswers     = 128 << 10
+	siegeRepeats     = 64 << 10
 	siegeConnections = 12
 	siegeSessions    = 8
 	siegeWindow      = 16
@@ -84,6 +85,7 @@ func besiege(t *testing.T, f func(*siege)) {
 			t.Fatal(err)
 		}
 		a.writes.most, a.reads.most, a.answers.most = siegeWrites, siegeReads, siegeAnswers
+		a.repeats.most = siegeRepeats
 		a.connectionsMax, a.sessionsMax = siegeConnections, siegeSessions
 		if err := a.Start(network.Host("target", "10.0.0.100").Listen); err != nil {
 			t.Fatal(err)
@@ -127,6 +129,7 @@ func (z *siege) bounded() {
 		{"bytes of writes", a.writes.taken.Load(), 0, siegeWrites},
 		{"bytes of reads", a.reads.taken.Load(), 0, siegeReads},
 		{"bytes of answers", a.answers.taken.Load(), 0, siegeAnswers/2 + siegeConnections*loginTextMax*8},
+		{"retained bytes", a.repeats.taken.Load(), 0, siegeRepeats},
 	} {
 		if limit.got < limit.min || limit.got > limit.most {
 			z.Fatalf("%d %s are counted, want %d to %d", limit.got, limit.name, limit.min, limit.most)

@@ -1,6 +1,8 @@
 package simtarget
 
 import (
+	"slices"
+
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
 )
 
@@ -93,7 +95,7 @@ func (s *session) snackData(c *connection, h *pdu.BHS, p *pdu.SNACKRequest) {
 		s.snackR2T(c, h, p, r)
 		return
 	}
-	next := uint32(len(r.pieces))
+	next := uint32(r.count)
 	if next == 0 && p.BegRun == 0 && p.RunLength == 0 {
 		return
 	}
@@ -127,7 +129,7 @@ func (r *retained) longest(of snackRun) int {
 func (s *session) resendPiece(c *connection, r *retained, n int) {
 	piece := r.pieces[n]
 	p := r.pieceHeader(n)
-	p.StatusPresent = r.inData && n == len(r.pieces)-1
+	p.StatusPresent = r.inData && n == r.count-1
 	if p.StatusPresent {
 		p.StatusFrom(&r.response)
 	}
@@ -214,6 +216,9 @@ func (s *session) snackStatus(c *connection, h *pdu.BHS, p *pdu.SNACKRequest) {
 	case len(kept) == 0 || int32(kept[0].statSN-want.first) > 0: // It has gone at the bound.
 		s.reject(c, h, pdu.RejectSNACK)
 		return
+	case slices.ContainsFunc(kept, func(sent sentResponse) bool { return sent.statSN-want.first < want.end-want.first && sent.gone() }):
+		s.reject(c, h, pdu.RejectSNACK)
+		return
 	}
 	if dev.FirstStatusOnly {
 		want.end = want.first + 1
@@ -225,12 +230,18 @@ func (s *session) snackStatus(c *connection, h *pdu.BHS, p *pdu.SNACKRequest) {
 	}
 }
 
+// gone reports whether the data of a response was let go.
+func (r *sentResponse) gone() bool { return r.apart != nil && r.apart.data == nil }
+
 // resendResponse sends a response again under its StatSN.
 func (s *session) resendResponse(c *connection, sent *sentResponse) {
 	out := outgoing{bhs: sent.bhs, data: sent.data}
+	if sent.apart != nil {
+		out.data = sent.apart.data
+	}
 	if r := sent.of; r != nil {
-		if r.inData && r.data != nil {
-			s.resendPiece(c, r, len(r.pieces)-1)
+		if r.inData && r.data != nil && r.acked < r.count {
+			s.resendPiece(c, r, r.count-1)
 			return
 		}
 		r.response.EncodeBHS(&out.bhs)
@@ -250,7 +261,7 @@ func (s *session) dataACK(c *connection, h *pdu.BHS, p *pdu.SNACKRequest) {
 	r := s.recovery.findACK(p.TTT)
 	switch {
 	case r == nil && s.issued(p.TTT): // Of a task whose status is acknowledged, or has gone at the bound.
-	case r == nil, r.conn != c, r.lun != p.LUN, p.BegRun > uint32(len(r.pieces)):
+	case r == nil, r.conn != c, r.lun != p.LUN, p.BegRun > uint32(r.count):
 		s.reject(c, h, pdu.RejectInvalidDataACK)
 	default:
 		s.recovery.acknowledgeData(s.array, r, int(p.BegRun))
@@ -281,15 +292,15 @@ func (s *session) snackRData(c *connection, h *pdu.BHS, p *pdu.SNACKRequest) {
 		s.rejectSNACK(c, h, 0)
 		return
 	case !r.read || !r.answered:
-		s.rejectSNACK(c, h, uint32(max(len(r.pieces), len(r.asked))))
+		s.rejectSNACK(c, h, uint32(max(r.count, len(r.asked))))
 		return
-	case len(r.pieces) > 0 && r.data == nil:
+	case r.count > 0 && r.data == nil:
 		s.reject(c, h, pdu.RejectSNACK)
 		return
 	}
 	r.inData = false
 	s.resegment(c, r)
-	r.response.SNACKTag, r.response.ExpDataSN = p.TTT, uint32(len(r.pieces))
+	r.response.SNACKTag, r.response.ExpDataSN = p.TTT, uint32(r.count)
 	var out outgoing
 	r.response.EncodeBHS(&out.bhs)
 	out.data = r.response.Data
@@ -317,6 +328,7 @@ func (s *session) resegment(c *connection, r *retained) {
 		s.resendPiece(c, r, len(r.pieces)-1)
 		from = to
 	}
+	r.count = len(r.pieces)
 	if r.data != nil {
 		s.recovery.weigh(r)
 	}

@@ -251,9 +251,6 @@ func TestRetainedDataIsBounded(t *testing.T) {
 		p.expStat = last.StatSN + 2 // the Reject too
 		p.works()
 		b.unaccounted()
-		if got := b.array.repeats.taken.Load(); got != 0 {
-			t.Errorf("%d bytes are counted as retained, want none", got)
-		}
 		b.array.repeats.most = 4096
 		unkept := p.reads(0, 16)
 		p.send(unkept)
@@ -263,9 +260,68 @@ func TestRetainedDataIsBounded(t *testing.T) {
 			t.Errorf("a SNACK for data that the array had no room for: %v", r.Reason)
 		}
 		b.unaccounted()
-		if s := b.array.selected(Which{})[0]; len(s.recovery.tasks) != 1 || s.recovery.bytes != pieceBytes {
-			t.Errorf("%d tasks and %d bytes are retained, want the last one and what its PDU counts for", len(s.recovery.tasks), s.recovery.bytes)
+		if s := b.array.selected(Which{})[0]; len(s.recovery.tasks) != 1 || s.recovery.bytes != 0 {
+			t.Errorf("%d tasks and %d bytes are retained, want the last one and none", len(s.recovery.tasks), s.recovery.bytes)
 		}
+	})
+}
+
+// Data that is acknowledged as a whole is not sent again, also where the status went with the last of it.
+func TestStatusSNACKBehindDataACK(t *testing.T) {
+	inBubble(t, "plain", atLevelOne, nil, func(b *bench) {
+		p := b.levelOne(pair("MaxRecvDataSegmentLength", "4096"), pair("MaxBurstLength", "8192"))
+		read := p.reads(0, 32)
+		p.send(read)
+		all := p.dataIn(4)
+		p.snack(pdu.SNACKDataACK, pdu.ReservedTag, all[1].TTT, 4, 0)
+		p.snack(pdu.SNACKData, read.ITT, pdu.ReservedTag, 0, 0)
+		p.snack(pdu.SNACKStatus, pdu.ReservedTag, pdu.ReservedTag, all[3].StatSN, 1)
+		if r := get[*pdu.SCSIResponse](p); r.StatSN != all[3].StatSN || r.ITT != read.ITT || r.ExpDataSN != 4 {
+			t.Errorf("the status: %v", pdu.FrameOf(r))
+		}
+		p.snack(pdu.SNACKRData, read.ITT, 5, 0, 0)
+		if r := get[*pdu.SCSIResponse](p); r.StatSN != all[3].StatSN || r.SNACKTag != 5 || r.ExpDataSN != 4 {
+			t.Errorf("the status: %v", pdu.FrameOf(r))
+		}
+	})
+}
+
+// Long responses count as data does.
+func TestRetainedResponsesAreBounded(t *testing.T) {
+	inBubble(t, "plain", func(p *Profile) { atLevelOne(p); p.Recovery.RetainedBytes = 10 << 10 }, nil, func(b *bench) {
+		p := b.levelOne(pair("MaxRecvDataSegmentLength", "8192"))
+		first := p.expStat
+		ping := func() *pdu.NOPIn {
+			p.send(&pdu.NOPOut{Immediate: true, ITT: 900, TTT: pdu.ReservedTag, CmdSN: p.cmdSN, ExpStatSN: first, Data: noise(8192)})
+			return get[*pdu.NOPIn](p)
+		}
+		ping()
+		second := ping()
+		if got := b.array.repeats.taken.Load(); got != 8192 {
+			t.Errorf("%d bytes are counted, want 8192", got)
+		}
+		p.expStat = first
+		p.snack(pdu.SNACKStatus, pdu.ReservedTag, pdu.ReservedTag, first+1, 1)
+		if again := get[*pdu.NOPIn](p); again.StatSN != first+1 || !bytes.Equal(again.Data, second.Data) {
+			t.Errorf("%v came again as %v", pdu.FrameOf(second), pdu.FrameOf(again))
+		}
+		p.snack(pdu.SNACKStatus, pdu.ReservedTag, pdu.ReservedTag, first, 2)
+		if r := get[*pdu.Reject](p); r.Reason != pdu.RejectSNACK {
+			t.Errorf("a SNACK for a response whose data has gone: %v", r.Reason)
+		}
+		p.snack(pdu.SNACKData, pdu.ReservedTag, pdu.ReservedTag, 0, 0)
+		if r := get[*pdu.Reject](p); r.Reason != pdu.RejectProtocolError {
+			t.Errorf("a SNACK for no task: %v", r.Reason)
+		}
+		b.array.repeats.most = 12 << 10
+		ping()
+		p.snack(pdu.SNACKStatus, pdu.ReservedTag, pdu.ReservedTag, first+4, 1)
+		if r := get[*pdu.Reject](p); r.Reason != pdu.RejectSNACK {
+			t.Errorf("a SNACK for a response that the array had no room for: %v", r.Reason)
+		}
+		p.conn.Close()
+		time.Sleep(time.Minute)
+		b.unaccounted()
 	})
 }
 
