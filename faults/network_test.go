@@ -204,11 +204,11 @@ func TestScopesReadBackAndCover(t *testing.T) {
 		if err != nil || s.String() != text {
 			t.Errorf("%q: %v, %v", text, s, err)
 		}
-		if !Everything.covers(s) || !s.covers(s) {
+		if !Everything.Covers(s) || !s.Covers(s) {
 			t.Errorf("%s is not covered", s)
 		}
 	}
-	if !portalScope(t).covers(Scope{Conn: portalA + "#3"}) || portalScope(t).covers(Scope{Conn: "10.0.0.1:32600#3"}) {
+	if !portalScope(t).Covers(Scope{Conn: portalA + "#3"}) || portalScope(t).Covers(Scope{Conn: "10.0.0.1:32600#3"}) {
 		t.Error("a portal's connections are covered, and no others")
 	}
 	if _, err := ParseScope("a b"); err == nil {

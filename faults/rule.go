@@ -95,7 +95,7 @@ func (n *Network) inject(r *rule) {
 	case Heal:
 		kept := n.rules[:0]
 		for _, old := range n.rules {
-			if !f.Scope.covers(old.fault.Scope) {
+			if !f.Scope.Covers(old.fault.Scope) {
 				kept = append(kept, old)
 			}
 		}

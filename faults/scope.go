@@ -139,8 +139,8 @@ func (s Scope) hasPortal(p netip.AddrPort, listening *Host) bool {
 	return s.Host != "" && (s.isHost(listening) || s.Host == p.Addr().String())
 }
 
-// covers tells whether healing s also heals what other broke.
-func (s Scope) covers(other Scope) bool {
+// Covers tells whether healing s also heals what other broke.
+func (s Scope) Covers(other Scope) bool {
 	if s.all() || s == other {
 		return true
 	}
