@@ -12,7 +12,7 @@ import (
 
 // thin is which share of the places is tried where ISCSISPEC_EXHAUSTIVE is not set: a prime, so that every kind of PDU and
 // every place within PDUs has its turn.
-const thin = 23
+const thin = 71
 
 // TestExhaustiveCuts runs each workload once for every place at which its connection can be cut once the session is there,
 // in each of three ways, and holds what is never to break: the session keeps its ID and comes back, no device leaves,
