@@ -43,7 +43,7 @@ func logins(ctx context.Context, program string, o options, out io.Writer) error
 
 func manyLogins(ctx context.Context, r *running, n int) (string, error) {
 	var rates []float64
-	var memory []int64
+	var memory []float64 // MB
 	tenth, sources := n/10, loopbacks(loginSources)
 	cpu, begin := cpuTime(r.pid), time.Now()
 	for part := range 10 {
@@ -65,14 +65,14 @@ func manyLogins(ctx context.Context, r *running, n int) (string, error) {
 			}
 		}
 		rates = append(rates, float64(tenth)/time.Since(start).Seconds())
-		memory = append(memory, resident(r.pid))
+		memory = append(memory, mb(resident(r.pid)))
 	}
 	last := len(rates) - 1
 	done := len(rates) * tenth
 	used := float64((cpuTime(r.pid) - cpu).Microseconds()) / float64(done)
 	line := fmt.Sprintf("%.0f a second in the first tenth, %.0f in the last (ratio %.2f; by tenth %.0f); "+
-		"resident %.1f MB after the first tenth, %.1f MB after the last; %.0f µs of processor each",
-		rates[0], rates[last], rates[last]/rates[0], rates, mb(memory[0]), mb(memory[last]), used)
+		"resident %.1f MB after the first tenth, %.1f MB after the last (by tenth %.1f); %.0f µs of processor each",
+		rates[0], rates[last], rates[last]/rates[0], rates, memory[0], memory[last], memory, used)
 	if last < 9 {
 		line += fmt.Sprintf("; stopped after %d of %d, for %v were over", done, n, loginTime)
 	}
