@@ -1,21 +1,23 @@
 package simtarget
 
 import (
-	"bytes"
 	"embed"
 	"errors"
 	"fmt"
 	"io"
-	"path"
 	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/parser"
+
+	"github.com/iscsispec/iscsispec/internal/profiles"
 )
 
 //go:embed profiles/*.yaml
 var embedded embed.FS
+
+var shipped = profiles.Shipped{Files: embedded}
 
 // ProfileError says what is wrong with a profile.
 type ProfileError struct {
@@ -42,41 +44,28 @@ func (e *ProfileError) Error() string {
 }
 
 // ErrUnknownProfile is wrapped by Builtin's error for a name that no profile has.
-var ErrUnknownProfile = errors.New("unknown profile")
+var ErrUnknownProfile = profiles.ErrUnknown
 
 // Builtins lists the names of the profiles that are shipped, sorted.
-func Builtins() []string {
-	files, _ := embedded.ReadDir("profiles") // the directory is part of the binary
-	names := make([]string, len(files))
-	for i, f := range files {
-		names[i] = strings.TrimSuffix(f.Name(), ".yaml")
-	}
-	return names
-}
+func Builtins() []string { return shipped.Names() }
 
 // Builtin loads a profile that is shipped. The error names the profiles there are and wraps ErrUnknownProfile.
 func Builtin(name string) (*Profile, error) {
-	data, err := embedded.ReadFile(path.Join("profiles", name+".yaml"))
+	data, err := shipped.Text(name)
 	if err != nil {
-		return nil, fmt.Errorf("%w %q, want one of %s", ErrUnknownProfile, name, strings.Join(Builtins(), ", "))
+		return nil, err
 	}
 	return ParseProfile(name+".yaml", data)
 }
 
 // BuiltinText gives the file of a shipped profile, comments and all.
-func BuiltinText(name string) ([]byte, error) {
-	data, err := embedded.ReadFile(path.Join("profiles", name+".yaml"))
-	if err != nil {
-		return nil, fmt.Errorf("%w %q, want one of %s", ErrUnknownProfile, name, strings.Join(Builtins(), ", "))
-	}
-	return data, nil
-}
+func BuiltinText(name string) ([]byte, error) { return shipped.Text(name) }
 
 // ParseProfile reads a YAML file: what it leaves out has the default of NewProfile. Unknown and double fields are errors. Errors are
 // *ProfileError; name is the file's name for them.
 func ParseProfile(name string, data []byte) (*Profile, error) {
 	p := NewProfile()
-	if err := decodeYAML(data, p); err != nil {
+	if err := profiles.Decode(data, p); err != nil {
 		if errors.Is(err, io.EOF) {
 			return nil, &ProfileError{Name: name, Reason: "the file is empty"}
 		}
@@ -92,26 +81,10 @@ func ParseProfile(name string, data []byte) (*Profile, error) {
 	return p, nil
 }
 
-// decodeYAML keeps a panic of the YAML library, which some malformed files cause, from ending the program.
-func decodeYAML(data []byte, into any) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("no YAML that can be read: %v", r)
-		}
-	}()
-	return yaml.NewDecoder(bytes.NewReader(data), yaml.Strict()).Decode(into)
-}
-
 // yamlError takes line and message out of the YAML library's error, and adds the known key that is nearest to an unknown one.
 func yamlError(name string, data []byte, err error) error {
-	e := &ProfileError{Name: name, Reason: err.Error()}
-	var y yaml.Error
-	if errors.As(err, &y) {
-		e.Reason = y.GetMessage()
-		if t := y.GetToken(); t != nil && t.Position != nil {
-			e.Line = t.Position.Line
-		}
-	}
+	e := &ProfileError{Name: name}
+	e.Reason, e.Line = profiles.Explain(err)
 	if _, rest, unknown := strings.Cut(e.Reason, `unknown field "`); unknown {
 		key, _, _ := strings.Cut(rest, `"`)
 		if near := nearest(key, profileKeys()); near != "" {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
+
+	"github.com/iscsispec/iscsispec/internal/profiles"
 )
 
 // scriptPause is the shortest time between two repetitions of a step.
@@ -16,7 +18,7 @@ const scriptPause = 100 * time.Millisecond
 // of a profile that has it. Errors are *ProfileError.
 func ParseScript(name string, data []byte) (Script, error) {
 	var s Script
-	err := decodeYAML(data, &s)
+	err := profiles.Decode(data, &s)
 	if err != nil {
 		return nil, yamlError(name, data, err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/iscsispec/iscsispec/internal/profiles"
 	"github.com/iscsispec/iscsispec/reports"
 	"github.com/iscsispec/iscsispec/scenarios"
 	"github.com/iscsispec/iscsispec/simtarget"
@@ -174,10 +175,11 @@ func splitProfile(text string) (name, address string) {
 
 // profileHelp classes an error of a configuration, and names the profiles that an unknown name is near to.
 func profileHelp(err error) error {
-	var unknown *server.UnknownProfileError
-	if errors.As(err, &unknown) {
-		return usageError("%w; nearest: %s (iscsispec serve --list shows all)", err,
-			strings.Join(scenarios.Nearest(unknown.Name, simtarget.Builtins(), 3), ", "))
+	var unknown *profiles.UnknownError
+	var config *server.ConfigError
+	if errors.As(err, &unknown) && errors.As(err, &config) {
+		config.Reason = fmt.Sprintf("unknown profile %q; nearest: %s (iscsispec serve --list shows all)", unknown.Name,
+			strings.Join(scenarios.Nearest(unknown.Name, unknown.Known, 3), ", "))
 	}
 	if err != nil {
 		return usageError("%w", err)

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 
+	"github.com/iscsispec/iscsispec/internal/profiles"
 	"github.com/iscsispec/iscsispec/simtarget"
 )
 
@@ -139,7 +139,7 @@ func LoadConfig(path string) (*Config, error) {
 // *ConfigError.
 func ParseConfig(name string, text []byte) (*Config, error) {
 	c := &Config{Grace: DefaultGrace, source: source{file: name, dir: filepath.Dir(name), text: text}}
-	err := decode(func() error { return yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(c) })
+	err := profiles.Decode(text, c)
 	switch {
 	case errors.Is(err, io.EOF):
 		return nil, &ConfigError{File: name, Reason: "the file is empty"}
@@ -157,26 +157,10 @@ func ParseConfig(name string, text []byte) (*Config, error) {
 	return c, nil
 }
 
-// decode keeps a panic of the YAML library, which some malformed texts cause, from ending the program.
-func decode(do func() error) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("no YAML that can be read: %v", r)
-		}
-	}()
-	return do()
-}
-
 // located makes a *ConfigError of the YAML library's error.
 func (s source) located(err error) error {
-	e := &ConfigError{File: s.file, Reason: err.Error(), Err: err}
-	var y yaml.Error
-	if errors.As(err, &y) {
-		e.Reason = y.GetMessage()
-		if t := y.GetToken(); t != nil && t.Position != nil {
-			e.Line = t.Position.Line
-		}
-	}
+	e := &ConfigError{File: s.file, Err: err}
+	e.Reason, e.Line = profiles.Explain(err)
 	return e
 }
 
@@ -204,7 +188,7 @@ func (s source) wrong(n int, err error) error {
 
 // lineOf finds the line where the n-th array begins, 0 when there is none.
 func (s source) lineOf(n int) (line int) {
-	_ = decode(func() error { // what cannot be parsed has no lines
+	_ = profiles.Guard(func() error { // what cannot be parsed has no lines
 		file, err := parser.ParseBytes(s.text, 0)
 		if err != nil {
 			return err

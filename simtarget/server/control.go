@@ -1,14 +1,12 @@
 package server
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 
-	"github.com/goccy/go-yaml"
-
+	"github.com/iscsispec/iscsispec/internal/profiles"
 	"github.com/iscsispec/iscsispec/serving"
 	"github.com/iscsispec/iscsispec/simtarget"
 )
@@ -28,7 +26,7 @@ type Control struct {
 // ParseControl reads a Control. Unknown and double fields are errors.
 func ParseControl(text []byte) (*Control, error) {
 	c := &Control{}
-	err := decode(func() error { return yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(c) })
+	err := profiles.Decode(text, c)
 	switch {
 	case errors.Is(err, io.EOF):
 		return nil, &ConfigError{Reason: "the body is empty"}

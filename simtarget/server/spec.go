@@ -10,6 +10,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/iscsispec/iscsispec/internal/profiles"
 	"github.com/iscsispec/iscsispec/serving"
 	"github.com/iscsispec/iscsispec/simtarget"
 )
@@ -25,15 +26,6 @@ type Spec struct {
 	Listen  string
 	Portals map[string]string
 }
-
-// UnknownProfileError is a profile's name that is not shipped.
-type UnknownProfileError struct{ Name string }
-
-// Error names the profile.
-func (e *UnknownProfileError) Error() string { return fmt.Sprintf("unknown profile %q", e.Name) }
-
-// Is makes it a simtarget.ErrUnknownProfile.
-func (e *UnknownProfileError) Is(target error) bool { return target == simtarget.ErrUnknownProfile }
 
 // IsPath tells a file's path from the name of a shipped profile.
 func IsPath(name string) bool {
@@ -71,12 +63,9 @@ func (a *ArrayConfig) spec(s source) (Spec, error) {
 		return Spec{}, err
 	}
 	if a.Set != nil {
-		if err := decode(func() error { return yaml.NodeToValue(a.Set, profile, yaml.Strict()) }); err != nil {
-			var y yaml.Error
-			if errors.As(err, &y) {
-				return Spec{}, fmt.Errorf("set: %s", y.GetMessage())
-			}
-			return Spec{}, fmt.Errorf("set: %w", err)
+		if err := profiles.Guard(func() error { return yaml.NodeToValue(a.Set, profile, yaml.Strict()) }); err != nil {
+			reason, _ := profiles.Explain(err)
+			return Spec{}, fmt.Errorf("set: %s", reason)
 		}
 	}
 	if len(a.LUNs) > 0 && len(profile.Targets) > 0 {
@@ -136,12 +125,7 @@ func loadProfile(name string, s source) (*simtarget.Profile, error) {
 		absolutePaths(profile, source{dir: filepath.Dir(path)})
 		return profile, nil
 	}
-	for _, known := range simtarget.Builtins() {
-		if known == name {
-			return simtarget.Builtin(name)
-		}
-	}
-	return nil, &UnknownProfileError{Name: name}
+	return simtarget.Builtin(name)
 }
 
 // absolutePaths makes the files of logical units count from the folder of the file that names them.
