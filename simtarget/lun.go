@@ -23,7 +23,7 @@ func newTarget(spec Target, groups *disk.PortGroups) (*target, error) {
 
 // put makes a logical unit, in place of one of the same number.
 func (t *target) put(spec LUN) error {
-	config := t.Target.config(spec)
+	config := t.config(spec)
 	config.PortGroups = t.groups
 	if err := config.Validate(); err != nil {
 		return fmt.Errorf("target %s, logical unit %d: %w", t.Name, spec.Number, err)

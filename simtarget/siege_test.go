@@ -2,6 +2,7 @@ package simtarget
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -357,7 +358,7 @@ func (r *raider) next() *pdu.Frame {
 		n, err := r.conn.Read(b)
 		r.in = append(r.in, b[:n]...)
 		if err != nil && n == 0 {
-			if ne, is := err.(net.Error); !is || !ne.Timeout() {
+			if ne, is := errors.AsType[net.Error](err); !is || !ne.Timeout() {
 				r.over = true
 			}
 			return nil

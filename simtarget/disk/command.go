@@ -91,10 +91,10 @@ func (d *Disk) refuses(t *Task, length uint64) bool {
 		return true
 	}
 	c := &t.Command
-	switch need := needOf(c.Opcode); {
-	case need == needsRange:
+	switch needOf(c.Opcode) {
+	case needsRange:
 		return d.refusesFlags(t) || d.refusesRange(t, length)
-	case need == needsRoom:
+	case needsRoom:
 		return d.refusesFlags(t) || t.misfits() || d.refusesRange(t, length) || d.refusesWrite(t)
 	}
 	switch c.Opcode {
