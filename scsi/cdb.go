@@ -62,6 +62,9 @@ func Read10(lba uint32, blocks uint16) []byte { return transfer10(OpRead10, lba,
 // Write10 builds a WRITE(10) CDB (SBC-3, Section 5.32). 0 blocks transfers nothing.
 func Write10(lba uint32, blocks uint16) []byte { return transfer10(OpWrite10, lba, blocks) }
 
+// XDWriteRead10 builds an XDWRITEREAD(10) CDB (SBC-3, Section 5.43): as many bytes go to the device as come from it.
+func XDWriteRead10(lba uint32, blocks uint16) []byte { return transfer10(OpXDWriteRead10, lba, blocks) }
+
 // SynchronizeCache10 builds a SYNCHRONIZE CACHE(10) CDB (SBC-3, Section 5.24). 0 blocks means to the end of the medium.
 func SynchronizeCache10(lba uint32, blocks uint16) []byte {
 	return transfer10(OpSynchronizeCache10, lba, blocks)

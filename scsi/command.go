@@ -5,11 +5,13 @@ import "encoding/binary"
 // Direction is where a command's data go, seen from the application client.
 type Direction byte
 
-// The directions. A command of this package never has both.
+// The directions.
 const (
 	NoData  Direction = iota
 	DataIn            // from the device: iSCSI's R bit
 	DataOut           // to the device: iSCSI's W bit
+	// Bidirectional is both: as many bytes to the device as from it.
+	Bidirectional
 )
 
 // String names the direction.
@@ -19,6 +21,8 @@ func (d Direction) String() string {
 		return "data-in"
 	case DataOut:
 		return "data-out"
+	case Bidirectional:
+		return "both directions"
 	}
 	return "no data"
 }
@@ -43,6 +47,7 @@ type Command struct {
 	Report           SelectReport
 	ForceUnitAccess  bool // FUA
 	DisablePageOut   bool // DPO
+	DisableWrite     bool // XDWRITEREAD(10)
 	Protect          byte // RDPROTECT, WRPROTECT, VRPROTECT
 	ByteCheck        byte // BYTCHK of VERIFY, 0 to 3
 	Immediate        bool // IMMED of SYNCHRONIZE CACHE, PRE-FETCH, SANITIZE and START STOP UNIT
@@ -135,7 +140,7 @@ func (c *Command) parse10(cdb []byte) error {
 	length := binary.BigEndian.Uint16(cdb[7:])
 	c.Blocks = uint32(length)
 	switch c.Opcode {
-	case OpRead10, OpWrite10, OpVerify10, OpSynchronizeCache10, OpWriteSame10, OpWriteVerify10, OpPreFetch10:
+	case OpRead10, OpWrite10, OpVerify10, OpSynchronizeCache10, OpWriteSame10, OpWriteVerify10, OpPreFetch10, OpXDWriteRead10:
 		c.parseBlockFlags(cdb[1])
 		return nil
 	case OpReadCapacity10:
@@ -272,6 +277,9 @@ func (c *Command) parseBlockFlags(flags byte) {
 	case OpWriteSame10, OpWriteSame16:
 		c.Anchor, c.Unmap = flags&0x10 != 0, flags&8 != 0
 		c.NoDataOut = c.Opcode == OpWriteSame16 && flags&1 != 0
+	case OpXDWriteRead10:
+		c.DisableWrite = flags&4 != 0
+		fallthrough
 	default:
 		c.ForceUnitAccess, c.DisablePageOut = flags&8 != 0, flags&0x10 != 0
 	}
@@ -295,6 +303,8 @@ func (c Command) Transfer(blockSize uint32) (Direction, uint64) {
 		return direction(DataIn, blocks)
 	case OpWrite6, OpWrite10, OpWrite12, OpWrite16, OpWriteVerify10, OpWriteVerify12, OpWriteVerify16, OpORWrite16, OpWriteAtomic16:
 		return direction(DataOut, blocks)
+	case OpXDWriteRead10:
+		return direction(Bidirectional, blocks)
 	case OpCompareAndWrite: // what to compare with, and what to write
 		return direction(DataOut, 2*blocks)
 	case OpVerify10, OpVerify12, OpVerify16:

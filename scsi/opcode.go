@@ -45,6 +45,7 @@ const (
 	OpReadDefectData10     Opcode = 0x37
 	OpSanitize             Opcode = 0x48
 	OpLogSense             Opcode = 0x4d
+	OpXDWriteRead10        Opcode = 0x53
 	OpReserve10            Opcode = 0x56
 	OpRelease10            Opcode = 0x57
 	OpExtendedCopy         Opcode = 0x83
@@ -90,7 +91,7 @@ var opcodeNames = [256]string{
 	OpReadDefectData10: "READ DEFECT DATA(10)", OpSanitize: "SANITIZE", OpLogSense: "LOG SENSE", OpReserve10: "RESERVE(10)",
 	OpRelease10: "RELEASE(10)", OpExtendedCopy: "EXTENDED COPY", OpReceiveCopyResults: "RECEIVE COPY RESULTS",
 	OpCompareAndWrite: "COMPARE AND WRITE", OpORWrite16: "ORWRITE(16)", OpWriteVerify16: "WRITE AND VERIFY(16)",
-	OpPreFetch16: "PRE-FETCH(16)", OpWriteAtomic16: "WRITE ATOMIC(16)", OpMaintenanceOut: "MAINTENANCE OUT",
+	OpPreFetch16: "PRE-FETCH(16)", OpWriteAtomic16: "WRITE ATOMIC(16)", OpMaintenanceOut: "MAINTENANCE OUT", OpXDWriteRead10: "XDWRITEREAD(10)",
 	OpWriteVerify12: "WRITE AND VERIFY(12)", OpVerify12: "VERIFY(12)", OpReadDefectData12: "READ DEFECT DATA(12)",
 }
 

@@ -17,10 +17,18 @@ func (s *session) acceptCommand(c *connection, r *request) bool {
 		s.reject(c, h, reason)
 		return false
 	}
-	if h.ITT() == pdu.ReservedTag {
+	dev := &s.array.dev.Sequencing
+	if dev.discards(s, h) {
+		return false
+	}
+	if h.ITT() == pdu.ReservedTag || dev.RefusesTagZero && h.ITT() == 0 || dev.RefusesUntagged && h[1]&7 == 0 {
 		return refuse(pdu.RejectInvalidPDUField)
 	}
-	if s.tagInUse(h.ITT()) {
+	if dev.IgnoresAHS && len(r.ahs) > 0 {
+		c.end(EndSilent)
+		return false
+	}
+	if !dev.OverwritesTask && s.tagInUse(h.ITT()) {
 		return refuse(pdu.RejectTaskInProgress)
 	}
 	if h.Immediate() && s.order.immediate >= s.immediateMax {
@@ -36,7 +44,7 @@ func (s *session) acceptCommand(c *connection, r *request) bool {
 	if !h.Final() && (!k.write || s.params.InitialR2T) && (k.write || k.read) {
 		return refuse(pdu.RejectInvalidPDUField)
 	}
-	if k.read && k.write && len(r.ahs) == 0 || len(r.data) > 0 && !k.write {
+	if k.read && k.write && !k.bidi || len(r.data) > 0 && !k.write {
 		return refuse(pdu.RejectInvalidPDUField)
 	}
 	k.conn = c
@@ -134,7 +142,7 @@ func (s *session) begin(c *connection, k *task) {
 		d.Fail(scsi.NewSense(scsi.IllegalRequest, scsi.InvalidFieldInCDB))
 		k.over = true
 	}
-	if !k.over && d.Direction == scsi.DataOut && k.write {
+	if !k.over && (d.Direction == scsi.DataOut || d.Direction == scsi.Bidirectional) && k.write {
 		k.transfer.expect(s, k, min(d.Length, int(k.edtl)))
 	}
 	s.advance(c, k)
@@ -156,6 +164,9 @@ func (s *session) look(k *task) {
 	case rule != nil && rule.TargetFailure:
 		k.over = true
 	case (s.target.aca.active.Load() || k.attr == pdu.AttrACA) && s.contingent(k):
+		k.over = true
+	case s.array.dev.Sequencing.ReadsPriority && k.priority != 0:
+		d.Fail(scsi.NewSense(scsi.IllegalRequest, invalidMessage))
 		k.over = true
 	case s.array.taskSetFull():
 		d.Status, k.over = scsi.StatusTaskSetFull, true
@@ -179,9 +190,13 @@ func (c SenseCode) sense() scsi.Sense {
 	return scsi.NewSense(scsi.SenseKey(c.Key), scsi.ASC(uint16(c.Code)<<8|uint16(c.Qualifier)))
 }
 
-// misdirected reports whether the R and W bits ask for a transfer that cannot be: in both directions, or from an initiator that expects to
-// receive what the CDB would have it send. A read that is flagged as a write does no harm: it transfers nothing.
+// misdirected reports whether the R and W bits ask for a transfer that cannot be: in both directions or in one, where the CDB has it
+// otherwise, or from an initiator that expects to receive what the CDB would have it send. A read that is flagged as a write does no harm: it
+// transfers nothing.
 func (k *task) misdirected() bool {
+	if k.bidi || k.device.Direction == scsi.Bidirectional {
+		return !k.bidi || k.device.Direction != scsi.Bidirectional
+	}
 	return k.read && (k.write || k.device.Direction == scsi.DataOut && k.edtl > 0)
 }
 
@@ -213,6 +228,9 @@ func (s *session) perform(c *connection, k *task) {
 		switch d.Direction {
 		case scsi.DataOut:
 			d.DataOut = k.transfer.received()
+		case scsi.Bidirectional:
+			d.DataOut = k.transfer.received()
+			s.makeRoom(k)
 		case scsi.DataIn:
 			s.makeRoom(k)
 		}

@@ -18,8 +18,8 @@ func (s *session) respond(c *connection, k *task) {
 	}
 	var sent, pieces int
 	data := dev.Robustness.dataOf(k)
-	data = data[:min(len(data), int(k.edtl))]
-	inData := len(data) > 0 && d.Status == scsi.StatusGood && s.statusInData
+	data = data[:min(len(data), k.receives())]
+	inData := len(data) > 0 && d.Status == scsi.StatusGood && s.statusInData && !k.bidi
 	if dev.DataIn.NoFinalBit || dev.SNACK.ForgetUnacknowledged {
 		inData = false
 	}
@@ -52,7 +52,7 @@ func (s *session) presented(k *task, sent int) int {
 		return 0 // it went nowhere
 	case d.Direction == scsi.DataIn:
 		return len(d.DataIn)
-	case d.Direction == scsi.DataOut:
+	case d.Direction == scsi.DataOut, d.Direction == scsi.Bidirectional:
 		return d.Length
 	}
 	return 0
@@ -84,6 +84,9 @@ func (s *session) residual(k *task, presented int) residual {
 // Section 11.7). It returns the number of bytes and PDUs.
 func (s *session) sendData(c *connection, k *task, data []byte, withStatus bool) (sent, pieces int) {
 	dev := &s.array.dev.DataIn
+	if !s.inOrder(k) {
+		return s.sendShuffled(c, k, data, withStatus)
+	}
 	segment := max(1, c.params.PeerMaxRecvDataSegmentLength)
 	burst, sequence := 0, 0
 	if k.kept != nil {
@@ -93,7 +96,7 @@ func (s *session) sendData(c *connection, k *task, data []byte, withStatus bool)
 	for sent < len(data) {
 		n := min(segment, len(data)-sent, s.params.MaxBurstLength-burst)
 		last := sent+n == len(data)
-		p := pdu.DataIn{ITT: k.itt, TTT: pdu.ReservedTag, DataSN: uint32(pieces), BufferOffset: uint32(sent)}
+		p := pdu.DataIn{ITT: k.itt, TTT: pdu.ReservedTag, DataSN: k.dataSN(pieces), BufferOffset: uint32(sent)}
 		p.Final = (last || burst+n == s.params.MaxBurstLength) && !dev.NoFinalBit
 		if dev.DataSNRestarts {
 			p.DataSN = uint32(sequence)
@@ -154,6 +157,9 @@ func (s *session) sendStatus(c *connection, k *task, r residual, pieces int) {
 		Response: pdu.ResponseCompleted, Status: byte(d.Status), ITT: k.itt, ExpDataSN: uint32(pieces),
 		Overflow: r.overflow, Underflow: r.underflow, ResidualCount: r.count,
 	}
+	if k.bidi {
+		k.both(&p, pieces)
+	}
 	if len(d.Sense) > 0 && d.Status == scsi.StatusCheckCondition && !s.array.dev.Sequencing.NoSense {
 		p.Data = pdu.SenseSegment(d.Sense)
 	}
@@ -162,6 +168,9 @@ func (s *session) sendStatus(c *connection, k *task, r residual, pieces int) {
 	p.EncodeBHS(&out.bhs)
 	if s.array.dev.Robustness.KeepAHSLength {
 		out.bhs.SetTotalAHSLength((len(k.cdb) - len(k.cdbBuf)) &^ 3)
+	}
+	if d.Status == scsi.StatusReservationConflict && s.array.dev.Sequencing.FillsQualifier {
+		out.bhs[9] = 1
 	}
 	out.data = p.Data
 	s.number(c, &out.bhs)

@@ -18,17 +18,21 @@ type r2t struct {
 
 	r2tSN   uint32 // at recovery level 1 and above
 	brought bool   // something new has come: at recovery level 1 and above
+
+	came spans // where DataPDUInOrder=No was agreed
 }
 
 // transfer is the way of a write's data into the array: what comes unasked, what is asked for, and what went wrong.
 type transfer struct {
 	buffer      *buffer
-	want        int  // bytes that the logical unit takes; -1 while that is not known
-	got         int  // bytes that are there, without a hole
-	asked       int  // bytes that came unasked or were asked for
-	unsolicited bool // Data-Out without an R2T will come until one has the F bit
-	first       int  // where unsolicited data must end
-	announced   int  // where the next byte of unsolicited data belongs, at recovery level 1 and above
+	want        int   // bytes that the logical unit takes; -1 while that is not known
+	got         int   // bytes that are there, without a hole
+	asked       int   // bytes that came unasked or were asked for
+	unsolicited bool  // Data-Out without an R2T will come until one has the F bit
+	first       int   // where unsolicited data must end
+	base        int   // where the first R2T of all begins to ask
+	came        spans // of unsolicited data, where DataPDUInOrder=No was agreed
+	announced   int   // where the next byte of unsolicited data belongs, at recovery level 1 and above
 	dataSN      uint32
 	r2ts        []r2t
 	r2tSN       uint32
@@ -136,7 +140,8 @@ func (s *session) solicit(c *connection, k *task) {
 			}
 			return
 		}
-		r := r2t{ttt: s.newTTT(), from: t.asked, to: t.asked + n, got: t.asked}
+		from := t.asks(s, k, n)
+		r := r2t{ttt: s.newTTT(), from: from, to: from + n, got: from}
 		p := pdu.R2T{LUN: k.lun, ITT: k.itt, TTT: r.ttt, R2TSN: t.r2tSN, BufferOffset: uint32(r.from), DesiredDataTransferLength: uint32(n)}
 		if dev.ReservedTTT {
 			p.TTT = pdu.ReservedTag
@@ -149,6 +154,9 @@ func (s *session) solicit(c *connection, k *task) {
 		p.EncodeBHS(&out.bhs)
 		s.number(c, &out.bhs)
 		s.pathOfR2T(c).deliver(out)
+		if s.array.dev.Sequencing.R2TTakesStatSN {
+			c.statSN++
+		}
 		t.r2ts = append(t.r2ts, r)
 		t.r2tSN++
 		t.asked += n
@@ -238,6 +246,8 @@ func (s *session) unsolicitedData(c *connection, h *pdu.BHS, k *task, p *pdu.Dat
 		t.fault = scsi.ProtocolServiceCRCError
 	case offset+len(data) > t.first:
 		t.fault = scsi.UnexpectedUnsolicitedData
+	case !s.params.DataPDUInOrder:
+		s.scatterFirst(k, p, data)
 	case p.DataSN != t.dataSN, offset != t.got:
 		t.fault = scsi.NotEnoughUnsolicitedData
 	default:
@@ -265,6 +275,8 @@ func (s *session) solicitedData(c *connection, k *task, at int, p *pdu.DataOut, 
 	case r.spoilt:
 	case damaged:
 		r.spoilt, t.fault = true, scsi.ProtocolServiceCRCError
+	case !s.params.DataPDUInOrder:
+		s.scatter(k, r, p, data)
 	case p.DataSN != r.dataSN, len(data) > 0 && offset != r.got, r.got+len(data) > r.to:
 		r.spoilt, t.fault = true, scsi.NotEnoughUnsolicitedData
 	default:

@@ -22,6 +22,38 @@ type SequencingDeviations struct {
 	BothResidualBits bool
 	// NoSense leaves the sense data out.
 	NoSense bool
+	// ExecutesBeyond executes commands above MaxCmdSN.
+	ExecutesBeyond bool
+	// ExecutesBelow executes commands below ExpCmdSN.
+	ExecutesBelow bool
+	// ArrivalOrder executes commands as they arrive, whatever CmdSN is missing.
+	ArrivalOrder bool
+	// ClosesForEver never moves MaxCmdSN.
+	ClosesForEver bool
+	// IgnoresWhenClosed drops immediate requests while the window is closed.
+	IgnoresWhenClosed bool
+	// DiscardsImmediate drops immediate commands beyond the eighth without a word.
+	DiscardsImmediate bool
+	// R2TTakesStatSN takes a StatSN for each R2T.
+	R2TTakesStatSN bool
+	// DropsAfterWrap ends the connection when ExpStatSN has wrapped.
+	DropsAfterWrap bool
+	// TakesExpStatSN goes on with the ExpStatSN of a Text Request as its own StatSN.
+	TakesExpStatSN bool
+	// RefusesTagZero rejects the Initiator Task Tag 0.
+	RefusesTagZero bool
+	// OverwritesTask takes a second command with the tag of one in progress.
+	OverwritesTask bool
+	// IgnoresAHS loses framing over additional header segments, and serves the connection no more.
+	IgnoresAHS bool
+	// RefusesUntagged rejects commands without a task attribute.
+	RefusesUntagged bool
+	// AcknowledgesPastGap shows the highest CmdSN plus one as ExpCmdSN while one is missing.
+	AcknowledgesPastGap bool
+	// ReadsPriority refuses commands that have a priority.
+	ReadsPriority bool
+	// FillsQualifier shows a status qualifier with RESERVATION CONFLICT.
+	FillsQualifier bool
 	// OneImmediate rejects an immediate task management request that follows an immediate ping.
 	OneImmediate bool
 	// DropOnUnknownLUN ends the connection over a LUN that does not exist.
@@ -51,6 +83,8 @@ type DataInDeviations struct {
 	OffsetRestarts bool
 	// ResidualFromAllocation counts the residual from the allocation length.
 	ResidualFromAllocation bool
+	// SeparateNumbers counts the Data-In PDUs of a bidirectional command from 0, beside its R2Ts.
+	SeparateNumbers bool
 	// StatusBeforeData sends the SCSI Response before the data.
 	StatusBeforeData bool
 }

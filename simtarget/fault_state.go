@@ -42,14 +42,16 @@ type faultLocks struct {
 
 // sessionFaults is guarded by the session's lock.
 type sessionFaults struct {
-	usedTags map[uint32]bool
-	r2tSN    uint32
-	route    *connection
-	unsafe   *disk.Task // a write that was answered and not stored
-	unsafeAt scsi.LUN
-	doomed   uint32 // CmdSN of a command that an earlier request ends
-	dooms    bool
-	lastRead uint32
+	usedTags   map[uint32]bool
+	r2tSN      uint32
+	route      *connection
+	unsafe     *disk.Task // a write that was answered and not stored
+	unsafeAt   scsi.LUN
+	doomed     uint32 // CmdSN of a command that an earlier request ends
+	dooms      bool
+	lastRead   uint32
+	immediates int    // immediate commands so far
+	expStatSN  uint32 // as shown last
 	// What fault_text.go keeps.
 	negotiates bool   // event 4 was sent
 	exchanges  int    // text exchanges that were left open

@@ -7,6 +7,9 @@ import "github.com/iscsispec/iscsispec/iscsi/pdu"
 // faultyText reports whether a faulty array is done with a Text Request.
 func (s *session) faultyText(c *connection, p *pdu.TextRequest, r *request) bool {
 	dev, x := &s.array.dev.Text, &c.textState
+	if s.array.dev.Sequencing.TakesExpStatSN {
+		c.statSN = p.ExpStatSN
+	}
 	switch {
 	case s.array.dev.Async.RefusesNegotiation && s.faults.negotiates:
 		s.reject(c, &r.bhs, pdu.RejectProtocolError)

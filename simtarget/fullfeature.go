@@ -131,6 +131,7 @@ func (s *session) arrived(c *connection, h *pdu.BHS, ahs, data []byte, damaged b
 		if s.fastAborted > 0 {
 			s.acknowledged(c, word(h, 28))
 		}
+		s.array.dev.Sequencing.wraps(s, c, h)
 		s.dispatch(c, h, ahs, data, damaged)
 		if len(s.managing) > 0 {
 			s.manageWaiting()
@@ -206,6 +207,9 @@ func (s *session) servesInDiscovery(h *pdu.BHS) bool {
 func (s *session) numbered(c *connection, h *pdu.BHS, ahs, data []byte, damaged bool) {
 	r := request{bhs: *h, ahs: ahs, data: data}
 	if h.Immediate() {
+		if s.array.dev.Sequencing.IgnoresWhenClosed && s.order.closed() {
+			return
+		}
 		if s.accept(c, &r, damaged) {
 			s.advanceImmediate(h)
 			s.execute(c, &r)
@@ -213,6 +217,10 @@ func (s *session) numbered(c *connection, h *pdu.BHS, ahs, data []byte, damaged 
 		return
 	}
 	if !s.order.admits(s.array, r.cmdSN()) {
+		if s.array.dev.Sequencing.executes(&s.order, r.cmdSN()) && s.accept(c, &r, damaged) {
+			s.execute(c, &r)
+			return
+		}
 		if h.Opcode() == pdu.OpSCSICommand {
 			s.ignored.add(h.ITT())
 		}
@@ -224,7 +232,7 @@ func (s *session) numbered(c *connection, h *pdu.BHS, ahs, data []byte, damaged 
 	}
 	s.noteOrder(c, r.cmdSN())
 	if s.faults.stalled || !s.order.isNext(r.cmdSN()) {
-		if s.array.dev.TaskManagement.AllImmediate && h.Opcode() == pdu.OpTaskManagementRequest {
+		if s.array.dev.Sequencing.ArrivalOrder || s.array.dev.TaskManagement.AllImmediate && h.Opcode() == pdu.OpTaskManagementRequest {
 			s.order.waiting[r.cmdSN()] = &request{}
 			s.execute(c, &r)
 			return

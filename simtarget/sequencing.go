@@ -65,6 +65,12 @@ func (o *ordering) advertise(a *Array) (exp, top uint32) {
 	if o.told++; o.told == 1 {
 		o.first = o.top
 	}
+	if a.dev.Sequencing.ClosesForEver {
+		o.top = o.first
+	}
+	if a.dev.Sequencing.AcknowledgesPastGap {
+		return o.highest(), o.top
+	}
 	if a.dev.Sequencing.InvertedWindow && o.told%4 == 0 {
 		return o.exp, o.exp - 2
 	}

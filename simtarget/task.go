@@ -45,10 +45,14 @@ type task struct {
 	freed    bool
 	freeAt   uint32
 
-	attr    pdu.TaskAttribute
-	ordinal uint64    // of delivery, from 1; 0 before
-	barrier bool      // counts among the session's ordered tasks
-	kept    *retained // at recovery level 1 and above
+	bidi       bool   // transfers in both directions
+	readLength uint32 // what a bidirectional command is expected to read
+
+	attr     pdu.TaskAttribute
+	priority byte      // upper half of byte 2 (RFC 7144, Section 5.1.1)
+	ordinal  uint64    // of delivery, from 1; 0 before
+	barrier  bool      // counts among the session's ordered tasks
+	kept     *retained // at recovery level 1 and above
 }
 
 // spareMax bounds the memory of finished tasks that a session keeps for further ones.
@@ -187,23 +191,16 @@ func (s *session) newTask(h *pdu.BHS, ahs []byte) (*task, error) {
 	}
 	k := s.tasks.fresh()
 	k.itt, k.cmdSN, k.lun, k.immediate, k.read, k.write = p.ITT, p.CmdSN, p.LUN, p.Immediate, p.Read, p.Write
+	k.priority = h[2] >> 4
 	k.attr, k.edtl = p.Attr, p.ExpectedDataTransferLength
 	if s.array.dev.Robustness.MaskAttribute {
 		k.attr &= 3
 	}
 	k.cdbBuf = p.CDB
 	k.cdb = k.cdbBuf[:]
-	if len(ahs) > 0 {
-		if err := soundAHS(ahs); err != nil {
+	if p.AHS = ahs; len(ahs) > 0 {
+		if err := k.extend(&p); err != nil {
 			return nil, err
-		}
-		p.AHS = ahs
-		full, err := p.FullCDB()
-		if err != nil {
-			return nil, err
-		}
-		if len(full) > len(k.cdbBuf) {
-			k.cdb = slices.Clone(full)
 		}
 	}
 	return k, nil

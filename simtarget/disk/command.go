@@ -174,7 +174,7 @@ func needOf(op scsi.Opcode) need {
 		scsi.OpSynchronizeCache10, scsi.OpSynchronizeCache16, scsi.OpPreFetch10, scsi.OpPreFetch16:
 		return needsRange
 	case scsi.OpWrite6, scsi.OpWrite10, scsi.OpWrite12, scsi.OpWrite16, scsi.OpWriteVerify10, scsi.OpWriteVerify12, scsi.OpWriteVerify16,
-		scsi.OpWriteSame10, scsi.OpWriteSame16, scsi.OpORWrite16, scsi.OpCompareAndWrite, scsi.OpWriteAtomic16:
+		scsi.OpWriteSame10, scsi.OpWriteSame16, scsi.OpORWrite16, scsi.OpCompareAndWrite, scsi.OpWriteAtomic16, scsi.OpXDWriteRead10:
 		return needsRoom
 	}
 	return needsNothing

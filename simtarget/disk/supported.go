@@ -36,6 +36,7 @@ var supported = []scsi.CommandUsage{
 	action(scsi.OpSanitize, scsi.ServiceActionSanitizeCryptoErase, 0, 0, 0, 0, 0, 0xff, 0xff, 4),
 	action(scsi.OpSanitize, scsi.ServiceActionSanitizeExitFailure, 0, 0, 0, 0, 0, 0xff, 0xff, 4),
 	usage(scsi.OpLogSense, 1, 0xff, 0xff, 0, 0, 0, 0xff, 0xff, 4),
+	usage(scsi.OpXDWriteRead10, 0xfc, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff, 4),
 	usage(scsi.OpModeSelect10, 0x11, 0, 0, 0, 0, 0, 0xff, 0xff, 4),
 	usage(scsi.OpReserve10, 0x13, 0, 0, 0, 0, 0, 0xff, 0xff, 4),
 	usage(scsi.OpRelease10, 0x13, 0, 0, 0, 0, 0, 0xff, 0xff, 4),
