@@ -1,10 +1,11 @@
 package simtarget
 
-// nearest finds the word that is the fewest changes away, or "" when none is near. Of equals the first one wins.
+// nearest finds the word that is the fewest changes away, or "" when none is near. Of equals the first one wins. The word itself,
+// which may be right elsewhere, is no answer.
 func nearest(word string, known []string) string {
 	best, fewest := "", len(word)/2+2
 	for _, k := range known {
-		if d := changes(word, k); d < fewest {
+		if d := changes(word, k); d < fewest && k != word {
 			best, fewest = k, d
 		}
 	}

@@ -56,7 +56,15 @@ func TestFaultyProfilesTellTheLine(t *testing.T) {
 		name, text, want string
 		line             int
 	}{
-		{"unknown field", sound + "sesion: {}\n", "sesion", lines + 1},
+		{"unknown field", sound + "sesion: {}\n", `unknown field "sesion" (nearest: session)`, lines + 1},
+		{"field of another place", sound + "portal: A\n", `unknown field "portal" (nearest: portals)`, lines + 1},
+		{"unknown knob", sound + "session: {comand_window: 8}\n", "(nearest: command_window)", lines + 1},
+		{"word", sound + "session: {identity: name-isidd}\n", "(nearest: name-isid)", lines + 1},
+		{"range", sound + "session:\n  command_window: 5000\n", "want 1 to 1024", lines + 2},
+		{"double field", sound + "data: {}\ndata: {}\n", "already defined", lines + 2},
+		{"unknown portal", sound + "login:\n  redirect: {mode: temporary, to: [B]}\n", `no portal "B"`, lines + 2},
+		{"unknown defect", sound + "defects: [Discovery.OmitTg]\n", "(nearest: Discovery.OmitTag)", lines + 1},
+		{"unknown step", sound + "failover:\n  script:\n    - {name: a, on_call: true, do: [{call: {step: b}}]}\n", `no step "b"`, lines + 3},
 		{"wrong type", sound + "session: {command_window: many}\n", "", lines + 1},
 		{"status", sound + "session: {on_excess: \"0x02zz\"}\n", "0x02zz", lines + 1},
 		{"address", strings.Replace(sound, "10.0.0.1:3260", "10.0.0.1", 1), "10.0.0.1", 5},

@@ -15,8 +15,10 @@ import (
 
 func (p *program) explainCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:               "explain ID",
-		Short:             "Explain one row of the catalogue: clause, stimulus, accepted outcomes, defect; or a profile of an initiator or array",
+		Use:   "explain ID",
+		Short: "Explain one row of the catalogue: clause, stimulus, accepted outcomes, defect; or a profile of an initiator or array",
+		Long: "explain tells all of one row of the catalogue, or of one shipped profile. ID may also be the path of a YAML file\n" +
+			"that describes an array: it is held to all that a profile owes, then explained like one that is shipped.",
 		Args:              one("ID"),
 		ValidArgsFunction: p.completeRows,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -27,7 +29,7 @@ func (p *program) explainCommand() *cobra.Command {
 			if slices.Contains(initiator.Profiles(), args[0]) {
 				return explainProfile(cmd.OutOrStdout(), args[0])
 			}
-			if slices.Contains(simtarget.Builtins(), args[0]) {
+			if isPath(args[0]) || slices.Contains(simtarget.Builtins(), args[0]) {
 				return explainArray(cmd.OutOrStdout(), args[0])
 			}
 			row := registry.Catalogue().Row(args[0])

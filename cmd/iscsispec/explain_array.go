@@ -11,12 +11,12 @@ import (
 	"github.com/iscsispec/iscsispec/simtarget"
 )
 
-// explainArray prints what a profile of an array models: where it comes from, what it has, every knob that differs from the default, its script,
+// explainArray prints what a profile of an array, by its name or path, models: where it comes from, what it has, every knob that differs from the default, its script,
 // and the rows that it answers otherwise than a sound array.
 func explainArray(w io.Writer, name string) error {
-	p, err := simtarget.Builtin(name)
+	p, err := findArray(name)
 	if err != nil {
-		return &statusError{exitDefect, err}
+		return err
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n%s\n\n", p.Name, wrap(p.Description, "  ", 110))
@@ -42,7 +42,7 @@ func explainArray(w io.Writer, name string) error {
 	if len(p.Differs) == 0 {
 		fmt.Fprintln(&b, "  None.")
 	}
-	fmt.Fprintf(&b, "\nTry it\n  iscsispec serve %s\n  iscsispec check target --profile %s\n", p.Name, p.Name)
+	fmt.Fprintf(&b, "\nTry it\n  iscsispec serve %s\n  iscsispec check target --profile %s\n", name, name)
 	_, err = io.WriteString(w, b.String())
 	return err
 }
@@ -97,11 +97,10 @@ func explainLayout(b *strings.Builder, p *simtarget.Profile) {
 // explainKnobs tells the knobs that differ from the default, with their documentation.
 func explainKnobs(b *strings.Builder, p *simtarget.Profile) {
 	fmt.Fprintln(b, "Knobs that differ from the default")
-	set := p.Differences()
+	set := slices.DeleteFunc(p.Differences(), func(k simtarget.KnobSetting) bool {
+		return k.Path == "failover.script" // it has a part of its own
+	})
 	for _, k := range set {
-		if k.Path == "failover.script" {
-			continue // it has a part of its own
-		}
 		value, fallback := k.Value, k.Default
 		if fallback == "" {
 			fallback = "none"
@@ -124,7 +123,7 @@ func findArray(name string) (*simtarget.Profile, error) {
 	if isPath(name) {
 		text, err := os.ReadFile(name)
 		if err != nil {
-			return nil, usageError("--profile: %w", err)
+			return nil, usageError("profile: %w", err)
 		}
 		profile, err := simtarget.ParseProfile(name, text)
 		if err != nil {
