@@ -228,9 +228,9 @@ func (s *session) answerAgain(c *connection, r *retained, expDataSN uint32) {
 	if dev.DropReads && r.read {
 		return
 	}
-	switch end := uint32(r.count); {
+	switch end := r.first + uint32(r.count); {
 	case expDataSN <= end:
-		s.recovery.acknowledgeData(s.array, r, int(expDataSN))
+		s.recovery.acknowledgeData(s.array, r, int(max(expDataSN, r.first)-r.first))
 	case dev.AnyExpDataSN:
 		r.acked = r.count
 	}
@@ -242,7 +242,7 @@ func (s *session) answerAgain(c *connection, r *retained, expDataSN uint32) {
 		r.response = pdu.SCSIResponse{ITT: r.itt, Status: byte(scsi.StatusCheckCondition), Data: pdu.SenseSegment(sense.Append(nil))}
 	default:
 		s.resegment(c, r)
-		r.response.ExpDataSN = uint32(r.count)
+		r.response.ExpDataSN = r.first + uint32(r.count)
 	}
 	var out outgoing
 	r.response.EncodeBHS(&out.bhs)

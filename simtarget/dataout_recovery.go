@@ -115,7 +115,8 @@ func (s *session) solicitMissing(c *connection, k *task) {
 			}
 		}
 		r.asked = append(r.asked, askedFor{x, s.newTTT()})
-		s.sendR2T(c, k, uint32(len(r.asked)-1))
+		t.r2tSN = uint32(len(r.asked))
+		s.sendR2T(c, k, t.r2tSN-1)
 		t.asked = max(t.asked, x.to)
 	}
 	s.awaitData(k)

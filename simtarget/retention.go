@@ -32,9 +32,10 @@ type retained struct {
 	data   []byte      // what the command presents, from byte base on; nil when it was let go
 	base   int         // bytes before data that are acknowledged
 	buffer *buffer     // memory of data; nil when it is nobody's
-	pieces []dataPiece // the Data-In PDUs by DataSN; none when data was let go
+	pieces []dataPiece // the Data-In PDUs in order; none when data was let go
 	count  int         // how many were sent
-	acked  int         // the first DataSN that is not acknowledged
+	first  uint32      // DataSN of the first: behind the R2Ts of a bidirectional command
+	acked  int         // how many are acknowledged
 	ackTTT uint32      // the Target Transfer Tag of Data-In PDUs with the A bit; 0 when none had it
 	weight int         // what it counts for against RecoveryPolicy.RetainedBytes
 
@@ -91,6 +92,7 @@ func (v *recovery) find(itt uint32) *retained {
 // keepData takes over the data of a command that is about to be sent, with its memory, unless the array retains too much already.
 func (v *recovery) keepData(a *Array, k *task, data []byte) {
 	r := k.kept
+	r.first = k.dataSN(0)
 	if b := k.buffer; b != nil && cap(b.bytes) > 0 && len(data) > 0 && &b.bytes[:1][0] == &data[0] {
 		if !b.move(&a.repeats) {
 			return
@@ -148,7 +150,7 @@ func (v *recovery) forgetAll(c *connection) {
 	})
 }
 
-// acknowledgeData is told that the Data-In PDUs before a DataSN have come: their memory is given back, at the latest when half of all is
+// acknowledgeData is told that the first Data-In PDUs have come: their memory is given back, at the latest when half of all is
 // acknowledged.
 func (v *recovery) acknowledgeData(a *Array, r *retained, before int) {
 	if before <= r.acked {
@@ -177,12 +179,12 @@ func (v *recovery) acknowledgeData(a *Array, r *retained, before int) {
 	}
 }
 
-// offset is where the Data-In PDU with a DataSN begins.
-func (r *retained) offset(dataSN int) int {
-	if dataSN == 0 {
+// offset is where the Data-In PDU behind the first n begins.
+func (r *retained) offset(n int) int {
+	if n == 0 {
 		return 0
 	}
-	return r.pieces[dataSN-1].to
+	return r.pieces[n-1].to
 }
 
 // sentResponse is a PDU that took a StatSN.

@@ -91,16 +91,17 @@ func (s *session) snackData(c *connection, h *pdu.BHS, p *pdu.SNACKRequest) {
 		s.rejectSNACK(c, h, 0)
 		return
 	}
-	if !r.read {
+	if !r.read && r.count == 0 {
 		s.snackR2T(c, h, p, r)
 		return
 	}
-	next := uint32(r.count)
+	next := r.first + uint32(r.count)
 	if next == 0 && p.BegRun == 0 && p.RunLength == 0 {
 		return
 	}
 	dev.distortRun(p)
-	want, ok := runOf(p, uint32(r.acked), next)
+	want, ok := runOf(p, r.first+uint32(r.acked), next)
+	want.first, want.end = want.first-r.first, want.end-r.first
 	switch {
 	case !ok:
 		s.rejectSNACK(c, h, next)
@@ -149,7 +150,7 @@ func (s *session) resendPiece(c *connection, r *retained, n int) {
 func (r *retained) pieceHeader(n int) dataInHeader {
 	piece := r.pieces[n]
 	p := dataInHeader{pdu.DataIn{
-		Final: piece.final, Acknowledge: piece.ack, ITT: r.itt, TTT: pdu.ReservedTag, DataSN: uint32(n), BufferOffset: uint32(piece.from),
+		Final: piece.final, Acknowledge: piece.ack, ITT: r.itt, TTT: pdu.ReservedTag, DataSN: r.first + uint32(n), BufferOffset: uint32(piece.from),
 	}}
 	if piece.ack {
 		p.TTT, p.LUN = r.ackTTT, r.lun
@@ -261,10 +262,10 @@ func (s *session) dataACK(c *connection, h *pdu.BHS, p *pdu.SNACKRequest) {
 	r := s.recovery.findACK(p.TTT)
 	switch {
 	case r == nil && s.issued(p.TTT): // Of a task whose status is acknowledged, or has gone at the bound.
-	case r == nil, r.conn != c, r.lun != p.LUN, p.BegRun > uint32(r.count):
+	case r == nil, r.conn != c, r.lun != p.LUN, p.BegRun-r.first > uint32(r.count):
 		s.reject(c, h, pdu.RejectInvalidDataACK)
 	default:
-		s.recovery.acknowledgeData(s.array, r, int(p.BegRun))
+		s.recovery.acknowledgeData(s.array, r, int(p.BegRun-r.first))
 	}
 }
 
@@ -291,8 +292,8 @@ func (s *session) snackRData(c *connection, h *pdu.BHS, p *pdu.SNACKRequest) {
 	case r == nil:
 		s.rejectSNACK(c, h, 0)
 		return
-	case !r.read || !r.answered:
-		s.rejectSNACK(c, h, uint32(max(r.count, len(r.asked))))
+	case !r.read && r.count == 0, !r.answered:
+		s.rejectSNACK(c, h, max(r.first+uint32(r.count), uint32(len(r.asked))))
 		return
 	case r.count > 0 && r.data == nil:
 		s.reject(c, h, pdu.RejectSNACK)
@@ -300,7 +301,7 @@ func (s *session) snackRData(c *connection, h *pdu.BHS, p *pdu.SNACKRequest) {
 	}
 	r.inData = false
 	s.resegment(c, r)
-	r.response.SNACKTag, r.response.ExpDataSN = p.TTT, uint32(r.count)
+	r.response.SNACKTag, r.response.ExpDataSN = p.TTT, r.first+uint32(r.count)
 	var out outgoing
 	r.response.EncodeBHS(&out.bhs)
 	out.data = r.response.Data

@@ -228,44 +228,6 @@ func TestRDataSNACKBehindDataACK(t *testing.T) {
 	})
 }
 
-// What is retained is bounded: the oldest data goes first, and all of it when the status is acknowledged.
-func TestRetainedDataIsBounded(t *testing.T) {
-	inBubble(t, "plain", func(p *Profile) { atLevelOne(p); p.Recovery.RetainedBytes = 10 << 10 }, nil, func(b *bench) {
-		p := b.levelOne(pair("MaxRecvDataSegmentLength", "8192"))
-		first, second := p.reads(0, 16), p.reads(0, 16)
-		p.send(first)
-		p.dataIn(1)
-		p.snack(pdu.SNACKData, first.ITT, pdu.ReservedTag, 0, 1)
-		p.dataIn(1)
-		p.send(second)
-		last := p.dataIn(1)[0]
-		p.snack(pdu.SNACKData, first.ITT, pdu.ReservedTag, 0, 1)
-		if r := get[*pdu.Reject](p); r.Reason != pdu.RejectSNACK {
-			t.Errorf("a SNACK for data that has gone: %v", r.Reason)
-		}
-		p.snack(pdu.SNACKData, second.ITT, pdu.ReservedTag, 0, 1)
-		p.dataIn(1)
-		if got := b.array.repeats.taken.Load(); got != 8192 {
-			t.Errorf("%d bytes are counted, want 8192", got)
-		}
-		p.expStat = last.StatSN + 2 // the Reject too
-		p.works()
-		b.unaccounted()
-		b.array.repeats.most = 4096
-		unkept := p.reads(0, 16)
-		p.send(unkept)
-		p.dataIn(1)
-		p.snack(pdu.SNACKData, unkept.ITT, pdu.ReservedTag, 0, 1)
-		if r := get[*pdu.Reject](p); r.Reason != pdu.RejectSNACK {
-			t.Errorf("a SNACK for data that the array had no room for: %v", r.Reason)
-		}
-		b.unaccounted()
-		if s := b.array.selected(Which{})[0]; len(s.recovery.tasks) != 1 || s.recovery.bytes != 0 {
-			t.Errorf("%d tasks and %d bytes are retained, want the last one and none", len(s.recovery.tasks), s.recovery.bytes)
-		}
-	})
-}
-
 // Data that is acknowledged as a whole is not sent again, also where the status went with the last of it.
 func TestStatusSNACKBehindDataACK(t *testing.T) {
 	inBubble(t, "plain", atLevelOne, nil, func(b *bench) {
@@ -286,42 +248,47 @@ func TestStatusSNACKBehindDataACK(t *testing.T) {
 	})
 }
 
-// Long responses count as data does.
-func TestRetainedResponsesAreBounded(t *testing.T) {
-	inBubble(t, "plain", func(p *Profile) { atLevelOne(p); p.Recovery.RetainedBytes = 10 << 10 }, nil, func(b *bench) {
-		p := b.levelOne(pair("MaxRecvDataSegmentLength", "8192"))
-		first := p.expStat
-		ping := func() *pdu.NOPIn {
-			p.send(&pdu.NOPOut{Immediate: true, ITT: 900, TTT: pdu.ReservedTag, CmdSN: p.cmdSN, ExpStatSN: first, Data: noise(8192)})
-			return get[*pdu.NOPIn](p)
+// The Data-In PDUs of a bidirectional command have their numbers behind its R2Ts, the second time too.
+func TestSNACKForBidirectionalCommand(t *testing.T) {
+	inBubble(t, "plain", atLevelOne, nil, func(b *bench) {
+		p := b.levelOne(pair("MaxRecvDataSegmentLength", "1024"), pair("MaxBurstLength", "2048"), pair("ImmediateData", "No"))
+		data := noise(4096)
+		both := p.command(scsi.XDWriteRead10(0, 8))
+		both.Read, both.Write, both.ExpectedDataTransferLength = true, true, 4096
+		both.SetExpectedReadDataLength(4096)
+		p.send(both)
+		for i := range 2 {
+			r := p.solicited(uint32(i), 2048*i, 2048*(i+1))
+			p.send(p.pieces(both.ITT, r.TTT, 2048*i, data[2048*i:2048*(i+1)], 2048)[0])
 		}
-		ping()
-		second := ping()
-		if got := b.array.repeats.taken.Load(); got != 8192 {
-			t.Errorf("%d bytes are counted, want 8192", got)
+		all := p.dataIn(4)
+		for i, d := range all {
+			if d.DataSN != uint32(2+i) || d.StatusPresent {
+				t.Errorf("Data-In %d: %v", i, pdu.FrameOf(d))
+			}
 		}
-		p.expStat = first
-		p.snack(pdu.SNACKStatus, pdu.ReservedTag, pdu.ReservedTag, first+1, 1)
-		if again := get[*pdu.NOPIn](p); again.StatSN != first+1 || !bytes.Equal(again.Data, second.Data) {
-			t.Errorf("%v came again as %v", pdu.FrameOf(second), pdu.FrameOf(again))
+		status := get[*pdu.SCSIResponse](p)
+		if status.ExpDataSN != 6 || status.Status != 0 {
+			t.Errorf("%v, want ExpDataSN 6", pdu.FrameOf(status))
 		}
-		p.snack(pdu.SNACKStatus, pdu.ReservedTag, pdu.ReservedTag, first, 2)
-		if r := get[*pdu.Reject](p); r.Reason != pdu.RejectSNACK {
-			t.Errorf("a SNACK for a response whose data has gone: %v", r.Reason)
+		p.snack(pdu.SNACKData, both.ITT, pdu.ReservedTag, 3, 2)
+		p.replicas(p.dataIn(2), all[1:3])
+		p.snack(pdu.SNACKDataACK, pdu.ReservedTag, all[1].TTT, 4, 0)
+		p.snack(pdu.SNACKData, both.ITT, pdu.ReservedTag, 0, 0)
+		p.replicas(p.dataIn(2), all[2:])
+		for _, run := range [][2]uint32{{0, 1}, {1, 3}, {3, 1}, {6, 1}} {
+			p.snack(pdu.SNACKData, both.ITT, pdu.ReservedTag, run[0], run[1])
+			if r := get[*pdu.Reject](p); r.Reason != pdu.RejectProtocolError || r.DataSN != 6 {
+				t.Errorf("run %v: %v, DataSN %d", run, r.Reason, r.DataSN)
+			}
 		}
-		p.snack(pdu.SNACKData, pdu.ReservedTag, pdu.ReservedTag, 0, 0)
-		if r := get[*pdu.Reject](p); r.Reason != pdu.RejectProtocolError {
-			t.Errorf("a SNACK for no task: %v", r.Reason)
+		p.snack(pdu.SNACKRData, both.ITT, 5, 0, 0)
+		if again := p.dataIn(2); again[0].DataSN != 4 || again[0].BufferOffset != 2048 {
+			t.Errorf("data behind the acknowledgement: %v", pdu.FrameOf(again[0]))
 		}
-		b.array.repeats.most = 12 << 10
-		ping()
-		p.snack(pdu.SNACKStatus, pdu.ReservedTag, pdu.ReservedTag, first+4, 1)
-		if r := get[*pdu.Reject](p); r.Reason != pdu.RejectSNACK {
-			t.Errorf("a SNACK for a response that the array had no room for: %v", r.Reason)
+		if r := get[*pdu.SCSIResponse](p); r.SNACKTag != 5 || r.ExpDataSN != 6 || r.StatSN != status.StatSN {
+			t.Errorf("the status: %v", pdu.FrameOf(r))
 		}
-		p.conn.Close()
-		time.Sleep(time.Minute)
-		b.unaccounted()
 	})
 }
 
