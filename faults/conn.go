@@ -185,6 +185,7 @@ func (e *end) Close() error {
 	e.readLimit.stop()
 	e.writeLimit.stop()
 	if !e.broken {
+		e.out.end()
 		switch {
 		case e.abrupt || e.in.unread > 0:
 			e.out.push(segment{kind: segmentReset})
@@ -211,6 +212,7 @@ func (e *end) CloseWrite() error {
 		return e.fail("close", os.NewSyscallError("shutdown", syscall.ENOTCONN))
 	}
 	e.wrote = true
+	e.out.end()
 	e.out.push(segment{kind: segmentFin})
 	e.wake()
 	return nil

@@ -136,7 +136,14 @@ func (n *Network) answerSYN(d *dialing) {
 		return
 	}
 	service, by := n.service(d)
-	l := n.listeners[d.portal]
+	l, move := n.answering(d.portal)
+	machine := d.portal.Addr()
+	if move != nil {
+		machine = move.fault.To.Addr()
+		if service == stateUp {
+			n.feltMove(move, d.name)
+		}
+	}
 	switch {
 	case service == stateSilent || service == stateUp && l != nil && len(l.backlog) >= backlogMax:
 		by.bite()
@@ -146,7 +153,7 @@ func (n *Network) answerSYN(d *dialing) {
 		n.answer(d, nil, syscall.ECONNREFUSED)
 	case l != nil:
 		n.answer(d, l, nil)
-	case n.reachable(d.portal.Addr()):
+	case n.reachable(machine):
 		n.answer(d, nil, syscall.ECONNREFUSED)
 	default:
 		n.answer(d, nil, syscall.EHOSTUNREACH)

@@ -1,14 +1,6 @@
 package faults
 
-import (
-	"time"
-
-	"github.com/iscsispec/iscsispec/iscsi/pdu"
-	"github.com/iscsispec/iscsispec/trace"
-)
-
-// heldMax bounds what is kept back of an unfinished PDU until a fault's place in it can be found.
-const heldMax = 1 << 20
+import "github.com/iscsispec/iscsispec/iscsi/pdu"
 
 // follower finds the borders of the PDUs of one connection.
 type follower struct{ dialogue *pdu.Dialogue }
@@ -25,12 +17,13 @@ func (f *follower) feed(dir Direction, b []byte) []pdu.Piece {
 
 // framing follows the PDU that one direction is in the middle of.
 type framing struct {
-	offset  int64  // bytes accepted so far
-	size    int    // bytes of the current PDU among them
-	pending []byte // accepted and not yet sent on their way
-	header  []byte // the first bytes of the current PDU, at most a basic header segment
-	strike  *rule  // the placed fault that strikes the current PDU
-	struck  bool   // and has done so
+	offset     int64     // bytes accepted so far
+	size       int       // bytes of the current PDU among them
+	pending    []byte    // accepted and not yet sent on their way
+	header     []byte    // the first bytes of the current PDU, at most a basic header segment
+	candidates []*rule   // placed faults of which it is still to be told whether they strike the current PDU
+	need       Need      // how much of the PDU that takes
+	strikes    []*struck // those that do
 }
 
 func (f *framing) forget() { f.pending = nil }
@@ -51,7 +44,7 @@ func (s *stream) accept(b []byte) {
 		s.add(b[:border-cursor])
 		b, cursor = b[border-cursor:], border
 		s.send(digestsOf(piece.Frame), true)
-		s.framing.size, s.framing.header, s.framing.strike, s.framing.struck = 0, nil, nil, false
+		s.framing.size, s.framing.header, s.framing.candidates, s.framing.strikes = 0, nil, nil, nil
 		if s.lost {
 			return
 		}
@@ -74,124 +67,25 @@ func (s *stream) flush() {
 	}
 }
 
+// end sends on its way what was kept back of a PDU that will not be finished, since its sender ends the stream.
+func (s *stream) end() {
+	if rest := s.framing.pending; !s.lost && len(rest) > 0 {
+		s.framing.pending = nil
+		s.pushData(rest, segment{})
+	}
+}
+
 func (s *stream) add(b []byte) {
 	if len(b) == 0 {
 		return
 	}
 	f := &s.framing
 	if f.size == 0 {
-		f.strike = s.link.network.strike(s, pdu.Opcode(b[0]&0x3f))
+		f.candidates, f.need = s.link.network.candidates(s, pdu.Opcode(b[0]&0x3f))
 	}
 	if missing := pdu.BHSLength - len(f.header); missing > 0 {
 		f.header = append(f.header, b[:min(missing, len(b))]...)
 	}
 	f.pending = append(f.pending, b...)
 	f.size += len(b)
-}
-
-// strike finds the placed fault that strikes the PDU which now begins on a stream, counting it for all that match.
-func (n *Network) strike(s *stream, op pdu.Opcode) *rule {
-	var hit *rule
-	for _, r := range n.armed {
-		f := r.fault
-		name := f.PDU == anyPDU || f.PDU == PDUName(op)
-		if !name || !f.Dir.covers(s.dir) || !f.Scope.hasLink(s.link) {
-			continue
-		}
-		r.seen++
-		if hit == nil && r.fired == 0 && r.seen == max(f.Nth, 1) {
-			hit = r
-		}
-	}
-	return hit
-}
-
-// send puts the pending bytes of the current PDU on their way, unless a placed fault strikes them.
-func (s *stream) send(digests pdu.Digests, whole bool) {
-	f := &s.framing
-	if len(f.pending) == 0 {
-		return
-	}
-	if f.strike == nil {
-		s.pushData(f.pending, 0)
-		f.pending = nil
-		return
-	}
-	at, known := f.strike.fault.Byte.Locate(f.header, digests, f.size, whole)
-	if !known && len(f.pending) < heldMax {
-		return // a later Write completes the header
-	}
-	pending, from := f.pending, f.size-len(f.pending)
-	f.pending = nil
-	s.apply(f.strike, pending, at-from, whole)
-}
-
-// apply carries a placed fault out on the pending bytes of its PDU; at is where in them it strikes.
-func (s *stream) apply(r *rule, pending []byte, at int, whole bool) {
-	n := s.link.network
-	tell := func(what string) {
-		if !s.framing.struck {
-			s.framing.struck = true
-			n.fire(r, s.link.name, what)
-		}
-	}
-	switch r.fault.Verb {
-	case Drop:
-		tell("dropped")
-		return
-	case Delay:
-		slow := r.fault.By
-		if s.framing.struck {
-			slow = 0
-		}
-		tell("delayed")
-		s.pushData(pending, slow)
-		return
-	case Corrupt:
-		if at >= 0 && at < len(pending) {
-			tell("corrupted")
-			pending[at] ^= 0xff
-		}
-		s.pushData(pending, 0)
-		return
-	}
-	if at > len(pending) || at == len(pending) && !whole {
-		s.pushData(pending, 0)
-		return
-	}
-	at = max(at, 0)
-	s.pushData(pending[:at], 0)
-	tell(stateCut)
-	if r.fault.Verb == Silence {
-		s.push(segment{kind: segmentHold, rule: r})
-		s.pushData(pending[at:], 0)
-		return
-	}
-	s.link.cutHere(s, r.fault.Verb)
-}
-
-func (s *stream) pushData(b []byte, slow time.Duration) {
-	if len(b) == 0 {
-		return
-	}
-	s.inflight += len(b)
-	s.push(segment{kind: segmentData, data: b, slow: slow})
-}
-
-// cutHere ends the connection behind what s has on its way: the receiver sees the end after that, the sender a moment later.
-func (c *link) cutHere(s *stream, v Verb) {
-	kind := segmentReset
-	if v == Fin {
-		kind = segmentFin
-	}
-	back := c.opposite(s.toward).in
-	s.push(segment{kind: kind})
-	s.lost, s.ended = true, v == Fin
-	if v == Reset {
-		back.drop()
-	}
-	back.due = max(back.due, s.due)
-	back.push(segment{kind: kind})
-	back.lost, back.ended = true, v == Fin
-	c.network.record(trace.Event{Kind: kindLink, Node: nodeNetwork, Conn: c.name, To: c.portal.String(), State: stateCut, Reason: string(v)})
 }

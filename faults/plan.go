@@ -45,33 +45,55 @@ type Injection struct {
 }
 
 // Count is how often one fault of a plan took effect.
+//
+// Fired counts what really happened. Of a timed reset or fin it is the connections cut; of a silence, refuse, blackhole or heal, the times that it was put
+// into force; of a delay, jitter, throttle, split, coalesce, stall or move, the times that it was put into force and then felt by at least one delivery,
+// connection or dial; of a placed fault, the PDUs struck, and of a placed coalesce those that something travelled along with. A PDU that has no such byte as the
+// fault names is not struck.
 type Count struct {
 	Fault Fault
-	Fired int // timed: put into force, or connections cut; placed: PDUs struck
-	Bites int // refuse, blackhole, silence: dials that it refused or left unanswered
+	Fired int
+	Bites int // lasting faults: dials refused, left unanswered or diverted, connections cut by a move or stalled, deliveries shaped
 }
 
-// Run puts a plan into force: its instants count from now. Faults of one instant happen in the plan's order.
+// Run puts a plan into force: its instants count from now. Faults of one instant happen in the plan's order. A plan of which one fault is not valid is refused as
+// a whole, with that fault's *[Error].
 func (n *Network) Run(p Plan) (*Injection, error) {
+	in := &Injection{network: n}
 	for _, f := range p {
-		if err := f.Validate(); err != nil {
+		r, err := n.newRule(f)
+		if err != nil {
 			return nil, err
 		}
+		in.rules = append(in.rules, r)
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	in := &Injection{network: n}
 	start := n.now()
-	for _, f := range p {
-		r := &rule{fault: f}
-		in.rules = append(in.rules, r)
-		if f.At == 0 {
-			n.inject(r)
-			continue
-		}
-		n.schedule(start+f.At, func() { n.inject(r) })
+	for _, r := range in.rules {
+		n.begin(r, start, 0)
 	}
 	return in, nil
+}
+
+// begin lets a rule begin for the k-th time, counted from 0, when its time comes, and so on.
+func (n *Network) begin(r *rule, start time.Duration, k int) {
+	at, more := r.fault.At, k == 0
+	if !r.fault.Placed() {
+		at, more = r.fault.Occurrence(k)
+	}
+	if !more {
+		return
+	}
+	if start+at <= n.now() {
+		n.inject(r)
+		n.begin(r, start, k+1)
+		return
+	}
+	n.schedule(start+at, func() {
+		n.inject(r)
+		n.begin(r, start, k+1)
+	})
 }
 
 // Counts tells for each fault of the plan, in the plan's order, how often it took effect so far.
@@ -96,11 +118,16 @@ func (in *Injection) Unfired() []Fault {
 	return idle
 }
 
-// Last is the latest instant that the plan names, so that a run knows how long it must last to see all of it.
+// Last is the latest instant that the plan names, so that a run knows how long it must last to see all of it. Of a fault that repeats without end it is
+// the end of the first time.
 func (p Plan) Last() time.Duration {
 	last := time.Duration(0)
 	for _, f := range p {
-		last = max(last, f.At+f.For)
+		at := f.At
+		if f.Every > 0 && f.Times > 1 {
+			at += time.Duration(min(f.Times-1, int((instantMax-f.At)/f.Every))) * f.Every
+		}
+		last = max(last, at+f.For)
 	}
 	return last
 }

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/iscsispec/iscsispec/trace"
@@ -14,15 +15,33 @@ const (
 	stateDown      = "down"           // portal: nobody listens any more
 	stateRefused   = trace.LinkRefuse // portal: every request is refused
 	stateSilent    = trace.LinkSilent // portal: nothing passes, in at least one direction
+	stateMoved     = "moved"          // portal: another machine answers from now on
 	stateCut       = trace.LinkCut    // connection: a fault has ended it
 )
 
 // rule is a fault in force, or one that waits for its place in the protocol.
 type rule struct {
 	fault Fault
-	fired int // how often the fault was put into force or struck
-	bites int // dials refused or left unanswered by it
-	seen  int // PDUs that matched so far
+	armed *Armed // of a placed fault
+	by    *rule  // the placed silence or the stall whose silence this is
+	fired int    // how often the fault was put into force, was felt or struck
+	bites int    // dials, connections and deliveries touched by it
+	told  bool   // what it shapes or moves was felt since it was put into force
+}
+
+// newRule makes a valid fault a rule.
+func (n *Network) newRule(f Fault) (*rule, error) {
+	if err := f.Validate(); err != nil {
+		return nil, err
+	}
+	r := &rule{fault: f}
+	if f.Placed() {
+		var err error
+		if r.armed, err = Arm(f, n.seed); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
 }
 
 // bite counts a dial that the rule refused or left unanswered. A nil rule is the weather: no listener, a full backlog.
@@ -38,15 +57,11 @@ func (n *Network) fire(r *rule, conn, what string) {
 	n.record(trace.Event{Kind: kindFault, Node: nodeNetwork, Conn: conn, State: r.fault.String(), Op: string(r.fault.Verb), Reason: what})
 }
 
-// Inject puts a fault into force now; its At is not looked at. A placed fault counts PDUs from now on.
+// Inject puts a fault into force now, and again if it repeats; its At is not looked at. A placed fault counts PDUs from now on.
 func (n *Network) Inject(f Fault) error {
-	if err := f.Validate(); err != nil {
-		return err
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.inject(&rule{fault: f})
-	return nil
+	f.At = 0
+	_, err := n.Run(Plan{f})
+	return err
 }
 
 // Sever resets every connection in scope, at both ends.
@@ -80,8 +95,8 @@ func (n *Network) inject(r *rule) {
 	if n.closed {
 		return
 	}
-	if f.PDU != "" {
-		n.armed = append(n.armed, r)
+	if f.Placed() {
+		n.await(r)
 		return
 	}
 	switch f.Verb {
@@ -93,45 +108,77 @@ func (n *Network) inject(r *rule) {
 			}
 		}
 	case Heal:
-		kept := n.rules[:0]
-		for _, old := range n.rules {
-			if !f.Scope.Covers(old.fault.Scope) {
-				kept = append(kept, old)
-			}
-		}
-		clear(n.rules[len(kept):])
-		n.rules = kept
 		n.fire(r, "", "in force")
-		n.refresh(f.String())
+		n.heal(f)
 	default:
-		if len(n.rules) == rulesMax {
+		if len(n.rules) >= rulesMax {
 			return
 		}
 		n.rules = append(n.rules, r)
-		n.fire(r, "", "in force")
+		r.told = false
+		if !r.shapes() && f.Verb != Move { // those are told when something feels them
+			n.fire(r, "", "in force")
+		}
 		n.refresh(f.String())
+		if f.Verb == Move {
+			n.rehome(r, f.To, f.String())
+		}
 		if f.For > 0 {
-			n.schedule(n.now()+f.For, func() { n.lift(r) })
+			n.schedule(n.now()+f.For, func() { n.lift("end of "+f.String(), func(other *rule) bool { return other == r || other.by == r }) })
 		}
 	}
 }
 
-// holdFrom makes a placed silence last: a rule of its own for the one connection, until healed.
+// await makes a placed fault count PDUs. Those that are spent make room.
+func (n *Network) await(r *rule) {
+	n.armed = slices.DeleteFunc(n.armed, func(old *rule) bool { return old.armed.Spent() })
+	if len(n.armed) < rulesMax {
+		n.armed = append(n.armed, r)
+	}
+}
+
+// heal ends what is in force in a scope, placed faults that repeat among it. A placed fault that strikes once still waits for its PDU.
+func (n *Network) heal(f Fault) {
+	n.armed = slices.DeleteFunc(n.armed, func(r *rule) bool {
+		return (r.fault.Each > 0 || r.fault.Chance > 0) && f.Scope.Covers(r.fault.Scope)
+	})
+	n.lift(f.String(), func(r *rule) bool {
+		return f.Scope.Covers(r.fault.Scope) || r.by != nil && f.Scope.Covers(r.by.fault.Scope)
+	})
+}
+
+// holdFrom makes a placed silence or a stall last: a rule of its own for the one connection, until healed.
 func (n *Network) holdFrom(s *stream, r *rule) {
-	if len(n.rules) < rulesMax {
-		n.rules = append(n.rules, &rule{fault: Fault{Verb: Silence, Scope: Scope{Conn: s.link.name}, Dir: r.fault.Dir}})
-		n.refresh(r.fault.String())
+	if len(n.rules) >= rulesMax || r.fault.Verb == Stall && !slices.Contains(n.rules, r) { // healed before its place came
+		return
+	}
+	dir := r.fault.Dir
+	if r.fault.Verb == Stall {
+		dir = s.dir
+	}
+	hold := &rule{fault: Fault{Verb: Silence, Scope: Scope{Conn: s.link.name}, Dir: dir}, by: r}
+	n.rules = append(n.rules, hold)
+	n.refresh(r.fault.String())
+	if r.fault.Placed() && r.fault.For > 0 {
+		n.schedule(n.now()+r.fault.For, func() { n.lift("end of "+r.fault.String(), func(other *rule) bool { return other == hold }) })
 	}
 }
 
-// lift ends one rule when its time is over.
-func (n *Network) lift(r *rule) {
-	for i, other := range n.rules {
-		if other == r {
-			n.rules = append(n.rules[:i], n.rules[i+1:]...)
-			n.refresh("end of " + r.fault.String())
-			return
+// lift ends rules.
+func (n *Network) lift(reason string, over func(*rule) bool) {
+	var moves []*rule
+	n.rules = slices.DeleteFunc(n.rules, func(r *rule) bool {
+		if !over(r) {
+			return false
 		}
+		if r.fault.Verb == Move {
+			moves = append(moves, r)
+		}
+		return true
+	})
+	n.refresh(reason)
+	for _, r := range moves {
+		n.rehome(r, r.fault.Scope.Portal, reason)
 	}
 }
 
@@ -157,32 +204,28 @@ func (n *Network) hold(c *link) {
 			f := r.fault
 			held = held || (f.Verb == Blackhole || f.Verb == Silence) && f.Dir.covers(s.dir) && f.Scope.hasLink(c)
 		}
+		s.reshape()
 		if !s.lost {
 			s.hold(held)
 		}
 	}
 }
 
-// slowness is how much longer deliveries of a stream take by the rules in force.
-func (n *Network) slowness(s *stream) time.Duration {
-	total := time.Duration(0)
-	for _, r := range n.rules {
-		if f := r.fault; f.Verb == Delay && f.Dir.covers(s.dir) && f.Scope.hasLink(s.link) {
-			total += f.By
-		}
+// service is what a connection request meets at the portal that it was sent to, and if that one has moved then at the other too, and the rule that
+// decides. The latest rule counts.
+func (n *Network) service(d *dialing) (string, *rule) {
+	state, r := n.serviceAt(d, d.portal)
+	if l, move := n.answering(d.portal); state == stateUp && move != nil && l != nil {
+		return n.serviceAt(d, l.portal)
 	}
-	return total
+	return state, r
 }
 
-// service is what a connection request meets, and the rule that decides. The latest rule counts.
-func (n *Network) service(d *dialing) (string, *rule) {
-	var listening *Host
-	if l := n.listeners[d.portal]; l != nil {
-		listening = l.host
-	}
+func (n *Network) serviceAt(d *dialing, portal netip.AddrPort) (string, *rule) {
+	listening := n.hostAt(portal)
 	for i := len(n.rules) - 1; i >= 0; i-- {
 		r := n.rules[i]
-		if !r.fault.Scope.hasDial(d, listening) {
+		if !r.fault.Scope.hasDial(d, portal, listening) {
 			continue
 		}
 		if state := r.state(); state != stateUp { // the handshake needs both directions
@@ -233,17 +276,13 @@ func (n *Network) portalAt(addr netip.AddrPort) *portal {
 }
 
 func (n *Network) portalState(p *portal) string {
-	l := n.listeners[p.addr]
-	var listening *Host
-	if l != nil {
-		listening = l.host
-	}
+	listening := n.hostAt(p.addr)
 	for i := len(n.rules) - 1; i >= 0; i-- {
 		if r := n.rules[i]; r.fault.Scope.hasPortal(p.addr, listening) && r.state() != stateUp {
 			return r.state()
 		}
 	}
-	if l != nil {
+	if listening != nil {
 		return stateUp
 	}
 	return stateDown

@@ -116,16 +116,17 @@ func (s Scope) hasLink(c *link) bool {
 	return s.isHost(c.dialer.host) || s.isHost(c.acceptor.host) || s.Host == c.portal.Addr().String()
 }
 
-func (s Scope) hasDial(d *dialing, listening *Host) bool {
+// hasDial tells whether the scope takes in a connection request that has come to a portal.
+func (s Scope) hasDial(d *dialing, portal netip.AddrPort, listening *Host) bool {
 	switch {
 	case s.all():
 		return true
 	case s.Portal.IsValid():
-		return s.Portal == d.portal
+		return s.Portal == portal
 	case s.Conn != "":
 		return s.Conn == d.name
 	}
-	return s.isHost(d.host) || s.isHost(listening) || s.Host == d.portal.Addr().String()
+	return s.isHost(d.host) || s.isHost(listening) || s.Host == portal.Addr().String()
 }
 
 // hasPortal tells whether the scope takes in a whole portal, for whoever dials it.

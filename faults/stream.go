@@ -14,14 +14,17 @@ const (
 	segmentReset                     // a TCP RST
 	segmentAccept                    // the third packet of the handshake: the listener may accept now
 	segmentCredit                    // room in the window for a writer that waits
-	segmentHold                      // from here on a placed silence holds everything back
+	segmentHold                      // from here on a placed silence or a stall holds everything back
 )
 
 type segment struct {
-	kind segmentKind
-	data []byte
-	slow time.Duration // further delay, asked for by a fault
-	rule *rule         // of a segmentHold
+	kind    segmentKind
+	data    []byte
+	slow    time.Duration // further delay, asked for by a fault
+	gap     time.Duration // and how long after the segment before it, at least
+	divided bool          // one of several that a split has made
+	wait    *rule         // the coalesce for which it waits for more
+	rule    *rule         // of a segmentHold
 }
 
 // stream is one direction of a connection: what travels toward one end. The network's mutex guards it.
@@ -46,6 +49,7 @@ type stream struct {
 	writers  int      // Writes that wait for the window
 
 	framing framing
+	shape   shape
 }
 
 // jitter draws from the stream's own source, so that the n-th delivery of a stream always gets the same.
@@ -69,7 +73,7 @@ func (s *stream) push(seg segment) {
 		s.credit = true
 	}
 	s.queue = append(s.queue, seg)
-	s.due = max(s.due, n.now()+n.opts.Latency+s.jitter()+seg.slow+n.slowness(s))
+	s.due = max(s.due+seg.gap, n.now()+n.opts.Latency+s.jitter()+seg.slow+s.slowed(seg))
 	s.scheduleDelivery(s.due)
 }
 
@@ -108,8 +112,9 @@ func (s *stream) hold(held bool) {
 	}
 	n := s.link.network
 	s.due = n.now()
-	for range s.queue {
-		s.due = max(s.due, n.now()+n.opts.Latency+s.jitter())
+	s.shape.busy = 0
+	for _, seg := range s.queue {
+		s.due = max(s.due+seg.gap, n.now()+n.opts.Latency+s.jitter()+s.throttled(seg))
 		s.scheduleDelivery(s.due)
 	}
 }
