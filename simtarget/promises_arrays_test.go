@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -74,8 +75,8 @@ var promises = map[string]func(s *scene){
 	"second-session-refused-0206":    secondRefused(iscsi.StatusTooManyConnections),
 	"second-session-refused-0301":    secondRefused(iscsi.StatusServiceUnavailable),
 	"second-session-refused-0302":    secondRefused(iscsi.StatusOutOfResources),
-	"second-session-refused-fin":     secondRefused(0),
-	"second-session-refused-rst":     secondRefused(0),
+	"second-session-refused-fin":     secondCut(false),
+	"second-session-refused-rst":     secondCut(true),
 	"single-session":                 oneSessionPinged,
 	"single-session-nas":             oneSessionPolled,
 	"single-host-lock":               oneHost,
@@ -154,6 +155,17 @@ func secondRefused(status iscsi.Status) func(s *scene) {
 		s.granted(0, "A", func(c *initiator.LoginConfig) { c.InitiatorName = otherName })
 		if over(first) {
 			s.Error("the first session is over")
+		}
+	}
+}
+
+// secondCut refuses the second session without a response, by RST or by FIN.
+func secondCut(reset bool) func(s *scene) {
+	return func(s *scene) {
+		secondRefused(0)(s)
+		_, err := s.login(0, "A")
+		if errors.Is(err, syscall.ECONNRESET) != reset {
+			s.Errorf("the login: %v, want a reset: %v", err, reset)
 		}
 	}
 }
