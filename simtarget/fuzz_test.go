@@ -1,6 +1,7 @@
 package simtarget
 
 import (
+	"runtime"
 	"testing"
 
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
@@ -128,6 +129,40 @@ func siegeSeeds() [][]byte {
 	for segment := range byte(6) {
 		add(do(doConnect, 7), do(doSegment, segment), moves, do(doConnect, 1), do(doSegment, segment), moves)
 	}
+	for function := range byte(14) {
+		for _, kind := range []byte{0, 4, 0x10} {
+			add(do(doConnect, kind), do(doWrite, 64, 0, 0x20), do(doWrite, 8), do(doCommand, 0, 0, 0x10), do(doManage, 0, function, 1), do(doAnswerR2T),
+				do(doAnswerR2T, 0, 2), do(doManage, 0x80, function), do(doLag), do(doAnswerR2T), moves, do(doManage, 0x42, function, 3), moves)
+			add(do(doConnect, kind), do(doConnect, kind), do(doWrite, 64), do(doSelect), do(doWrite, 64), do(doManage, 0x80, function), do(doSelect, 1),
+				do(doAnswerR2T), moves, do(doSelect), moves)
+		}
+	}
+	for snack := range byte(6) { // what is not acknowledged is asked for again
+		for _, kind := range []byte{4, 5} {
+			add(do(doConnect, kind), do(doLag), do(doRead, 64), do(doSNACK, snack, 0, 0), do(doSNACK, snack|2<<3, 1, 1), do(doRead, 8), do(doWrite, 8),
+				do(doSNACK, snack, 0x83, 2), do(doSNACK, snack, 0, 1), do(doAnswerR2T, 0, 5), do(doSNACK, snack, 0, 0), do(doSleep, 3), do(doSNACK, snack, 0x82),
+				do(doLag, 1), do(doPing, 1, 1), moves, do(doSNACK, snack, 0, 3))
+			add(do(doConnect, kind), do(doLag), do(doCut, 3), do(doRead, 255, 0, 1), do(doSNACK, snack, 0, 4), do(doSNACK, snack|1<<3, 2), do(doText, 2),
+				do(doSNACK, snack, 0x81), do(doCut, 4), do(doAnswerPing), moves)
+		}
+	}
+	for reason := range byte(4) { // a connection is lost, and another one takes its tasks over
+		add(do(doConnect, 4), do(doLag), do(doRead, 64), do(doWrite, 64), do(doText, 2, 1), do(doWrite, 64, 0, 0x20), do(doConnect, 12, 0x40), do(doSelect),
+			do(doCut, reason), do(doSelect, 1), do(doLogout, reason, 3), do(doSleep, 2), do(doManage, 0, 8, 0), do(doAnswerR2T), do(doManage, 0, 8, 2),
+			do(doManage, 0x80, 8, 2), do(doAnswerR2T), do(doAnswerR2T), do(doManage, 0x90, 8, 3), do(doAnswerR2T), moves)
+	}
+	for attr := range byte(8) {
+		add(do(doConnect), do(doWrite, 64), do(doCommand, 17, 0, attr<<4), do(doCommand, 18, 0, attr<<4), do(doConnect, 0, 0), do(doCommand, 0, 0, attr<<4),
+			do(doWrite, 8), do(doSelect), do(doAnswerR2T), do(doCommand, 0, 0, 0x50), do(doManage, 0, 3), do(doCommand, 20), do(doSelect, 1), moves)
+	}
+	for kind := range byte(7) {
+		add(do(doConnect, kind|0x10), moves, manages)
+		add(do(doConnect, kind|0x18, 1), do(doText, 2, 2), do(doText, 2, 4), do(doText, 5, 3, 9), do(doText, 1, 4), do(doSleep, 4), do(doSleep, 4), do(doAnswerPing),
+			do(doSleep, 4), do(doCut, 3), do(doSleep, 4), do(doSleep, 4))
+		for _, change := range [][]byte{do(doFlip, 1, 0x40), do(doFlip, 1, 0x80), do(doCorrupt, 0, 60, 1), do(doLength, 0, 0x20), do(doTruncate, 50), do(doDeliver)} {
+			add(do(doConnect), change, do(doConnect, kind, 0), moves)
+		}
+	}
 	for event := range byte(5) {
 		add(do(doConnect), do(doWrite, 128), do(doAsync, 1, event), do(doSleep, 3), moves)
 	}
@@ -143,4 +178,22 @@ func FuzzSiege(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) { besiege(t, func(z *siege) { z.run(b) }) })
+}
+
+// Siege after siege leaves nothing behind: what one process holds when they are over does not grow with their number.
+func TestSiegesLeaveNoMemory(t *testing.T) {
+	seeds := siegeSeeds()
+	held := func() uint64 {
+		for i := 0; i < len(seeds); i += 5 {
+			besiege(t, func(z *siege) { z.run(seeds[i]) })
+		}
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	first := held() // pools and tables are filled
+	if second := held(); second > first+1<<20 {
+		t.Errorf("%d bytes are held after one round of sieges, %d after the next", first, second)
+	}
 }

@@ -2,6 +2,7 @@ package simtarget
 
 import (
 	"encoding/binary"
+	"fmt"
 	"time"
 
 	"github.com/iscsispec/iscsispec/iscsi/chap"
@@ -57,6 +58,7 @@ const (
 	doAsync
 	doLongCommand
 	doBytes
+	doLag
 	doCount
 )
 
@@ -77,7 +79,7 @@ func (z *siege) run(b []byte) {
 		}
 		switch s := g.next(); {
 		case s.op == doConnect && len(z.raiders) < siegeRaidersMax:
-			r = z.connects(s.a, s.b)
+			r = z.connects(r, s.a, s.b)
 		case s.op == doSelect && len(z.raiders) > 0:
 			r = z.raiders[int(s.a)%len(z.raiders)]
 		case s.op == doBytes && r != nil:
@@ -92,9 +94,14 @@ func (z *siege) run(b []byte) {
 	}
 }
 
-// connects opens a connection and logs in: how names portal and kind, whose the connection whose session it joins or replaces.
-func (z *siege) connects(how, whose byte) *raider {
+// connects opens a connection and logs in: how names portal and kind, whose the connection whose session it joins or replaces. Changes that
+// wait on the connection before are for the login.
+func (z *siege) connects(before *raider, how, whose byte) *raider {
 	r := z.raid([]string{"A", "B", "C"}[int(how>>6)%3])
+	if before != nil {
+		r.mutations, before.mutations = before.mutations, nil
+	}
+	r.talkative = how&0x10 != 0
 	if whose > 0 && len(z.raiders) > 1 {
 		of := z.raiders[int(whose)%(len(z.raiders)-1)]
 		r.isid, r.cid = of.isid, of.cid
@@ -132,6 +139,12 @@ func (r *raider) logIn(kind byte) {
 	case 6:
 		pairs = append(pairs, pair("InitialR2T", "No"), pair("DefaultTime2Retain", "0"), pair("ImmediateData", "No"))
 	}
+	if r.talkative {
+		pairs = append(pairs, pair("TaskReporting", "FastAbort,ResponseFence,RFC3720"), pair("iSCSIProtocolLevel", "2"))
+		for i := range 500 { // the answer is longer than a PDU may be
+			pairs = append(pairs, pair(fmt.Sprintf("X-%03d", i), "1"))
+		}
+	}
 	next := pdu.StageFullFeature
 	started := false
 	for range 8 {
@@ -154,6 +167,9 @@ func (r *raider) logIn(kind byte) {
 		}
 		said := pairs
 		pairs = nil
+		if p.Continue {
+			continue
+		}
 		for _, p := range answers {
 			if key, known := text.Lookup(p.Key); known && key.Negotiated() && len(said.Values(p.Key)) == 0 {
 				pairs = append(pairs, p) // it is agreed to whatever the array offers
@@ -202,7 +218,7 @@ func (r *raider) does(s step) {
 	case doText:
 		r.texts(s)
 	case doLogout:
-		r.sends(&pdu.LogoutRequest{Immediate: true, Reason: pdu.LogoutReason(s.a % 4), CID: r.cid + uint16(s.b%3), ITT: r.tag(), CmdSN: r.lead.cmdSN})
+		r.sends(&pdu.LogoutRequest{Immediate: true, Reason: pdu.LogoutReason(s.a % 4), CID: r.cid + []uint16{0, 1, 2, 0xffff}[s.b%4], ITT: r.tag(), CmdSN: r.lead.cmdSN})
 	case doSNACK:
 		r.again = true
 		r.sends(&pdu.SNACKRequest{Type: pdu.SNACKType(s.a % 6), ITT: r.itt - uint32(s.a>>6), TTT: uint32(s.a>>3&7) - 1, ExpStatSN: r.expStat,
@@ -221,6 +237,8 @@ func (r *raider) does(s step) {
 		r.z.sleeps([]time.Duration{time.Millisecond, time.Second, 3 * time.Second, 12 * time.Second, 25 * time.Second}[s.a%5])
 	case doCut:
 		r.cuts(s.a)
+	case doLag:
+		r.lagging = s.a&1 == 0
 	case doSegment:
 		r.segment = []int{0, 1, 47, 48, 49, 100}[s.a%6]
 	default:
@@ -237,9 +255,10 @@ func (z *siege) sleeps(d time.Duration) {
 	time.Sleep(d)
 }
 
-// tag draws an Initiator Task Tag.
+// tag draws an Initiator Task Tag, which the connections of a session have in common.
 func (r *raider) tag() uint32 {
-	r.itt++
+	r.lead.itt++
+	r.itt = r.lead.itt
 	return r.itt
 }
 
@@ -256,6 +275,7 @@ var siegeCDBs = [][]byte{
 	scsi.TestUnitReady(), scsi.Inquiry(255), scsi.InquiryVPD(0x83, 255), scsi.ReadCapacity10(), scsi.ReadCapacity16(32), scsi.ReportLUNs(0, 0xffffffff),
 	{0x03, 0, 0, 0, 252, 0}, {0x1a, 0, 0x3f, 0, 255, 0}, {0x1b, 0, 0, 0, 1, 0}, {0x16, 0, 0, 0, 0, 0}, {0x17, 0, 0, 0, 0, 0},
 	scsi.PersistentReserveIn(scsi.ReadFullStatus, 512), scsi.ReportSupportedOpcodes(4096), {0x12, 0, 0, 0, 0, 0}, {0xff},
+	{0, 0, 0, 0, 0, 4}, {0xc0}, {0x28, 0, 0xff, 0xff, 0xff, 0xff, 0, 0, 1, 4}, {0x12, 1, 0xee, 0, 255, 4},
 	{0x35, 0, 0, 0, 0, 0, 0, 0, 0, 0}, {0x9e, 0x12, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0},
 }
 
@@ -289,6 +309,7 @@ func (r *raider) commands(s step) {
 		cdb := siegeCDBs[int(what)%len(siegeCDBs)]
 		copy(c.CDB[:], cdb)
 		c.Read, c.ExpectedDataTransferLength = true, []uint32{512, 0, 4, 0xffffffff}[flags&3]
+		c.Attr ^= pdu.TaskAttribute(flags >> 4 & 7)
 	}
 	switch flags >> 2 & 3 {
 	case 1:
@@ -343,7 +364,7 @@ func (r *raider) texts(s step) {
 	p.CmdSN = r.number(p.Immediate)
 	if flags&4 != 0 {
 		p.ITT, p.TTT = r.itt-1, r.textTTT
-		r.itt--
+		r.lead.itt--
 	}
 	switch what % 6 {
 	case 0:
@@ -358,6 +379,8 @@ func (r *raider) texts(s step) {
 		}
 	case 4:
 		p.Data = make([]byte, 8192)
+	case 5:
+		p.Data = []byte("MaxRecvDataSegmentLength=1")[:7+int(s.c)%20]
 	}
 	r.sends(p)
 }

@@ -58,6 +58,7 @@ func siegeProfile() *Profile {
 	p.Login.CHAP = CHAPPolicy{Users: []CHAPUser{{Name: "user", Secret: siegeSecret}}, OpenPortals: []string{"A", "B"}}
 	p.Session.CommandWindow, p.Session.ImmediateCommands = siegeWindow, 4
 	p.Session.MaxConnections, p.Session.ErrorRecoveryLevel = 3, 2
+	p.Data.TaskReporting = "FastAbort,ResponseFence,RFC3720"
 	p.Session.PingInterval, p.Session.PingTimeout = 20*time.Second, 10*time.Second
 	p.Data.MaxRecvDataSegmentLength, p.Data.MaxBurstLength, p.Data.FirstBurstLength = 8192, 16384, 8192
 	p.Data.InitialR2T, p.Data.MaxOutstandingR2T = false, 4
@@ -292,6 +293,9 @@ type raider struct {
 	over bool // the stream has ended, or cannot be written or understood any more
 	mute bool // does not read
 
+	talkative bool // asks for much in its login
+	lagging   bool // acknowledges no more statuses
+
 	full      bool // full feature phase
 	counted   bool // statSN is known
 	again     bool // statuses may come a second time
@@ -427,7 +431,9 @@ func (r *raider) numbers(h *pdu.BHS, counts bool, what string) {
 		if !r.counted || stat == r.statSN {
 			r.statSN = stat + 1
 		}
-		r.counted, r.expStat = true, r.statSN
+		if r.counted = true; !r.lagging {
+			r.expStat = r.statSN
+		}
 	}
 	if !r.full {
 		return
