@@ -78,6 +78,16 @@ func TGTFor(t testing.TB, config TGTConfig) *TGT {
 	return started
 }
 
+// Ended tells whether the process is gone, or goes: it is given a moment, since a test may just have felled it.
+func (t *TGT) Ended() bool {
+	select {
+	case <-t.ended:
+		return true
+	case <-time.After(50 * time.Millisecond):
+		return false
+	}
+}
+
 var errPortTaken = errors.New("another program has taken the port")
 
 func startTGT(ctx context.Context, config TGTConfig) (*TGT, error) {

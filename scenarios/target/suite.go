@@ -17,6 +17,15 @@ import (
 // Name is what the command line calls the suite.
 const Name = "target"
 
+// Lengthy are the ids of the checks that take a minute or more on the wall clock, as globs: they wait for what must not happen meanwhile.
+func Lengthy() []string {
+	return []string{
+		"recovery.session-continuation.after-retain-expired", "robustness.length.huge-declared-never-sent",
+		"robustness.framing.random-bytes-before-login", "robustness.framing.mutated-pdu-fuzz", "robustness.login.half-open-timeout",
+		"robustness.login.connection-flood", "robustness.ffp.peer-stops-reading", "robustness.ffp.half-close", "robustness.pdu.write-with-no-data-ever",
+	}
+}
+
 // Suite is the list of all checks over the simulated array, in bubbles.
 func Suite() scenarios.Suite {
 	suite := scenarios.Suite{Name: Name, Virtual: true, Embedded: true, Peer: "the simulated array"}

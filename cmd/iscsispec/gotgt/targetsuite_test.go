@@ -34,9 +34,7 @@ func TestTargetSuiteAgainstGotgt(t *testing.T) {
 		t.Fatal(err)
 	}
 	runner := &scenarios.Runner{T: t, Seed: 1, Allow: scenarios.Disruptive, Baseline: baseline}
-	// One check outwaits Time2Retain, minutes on the wall clock.
-	long := []string{"recovery.session-continuation.after-retain-expired"}
-	entries, err := scenarios.Selection{Skip: long}.Pick(registry.Entries())
+	entries, err := scenarios.Selection{Skip: target.Lengthy()}.Pick(registry.Entries())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,9 +67,19 @@ func judge(t *testing.T, runner *scenarios.Runner, kept *Kept, e scenarios.Entry
 		if r.Expected() || !ended(kept.Child()) {
 			return r, false
 		}
-		t.Logf("%s: gotgt has ended", e.ID)
+		t.Logf("%s: gotgt has ended: %s", e.ID, lastWords(kept.Child().Log()))
 	}
 	return r, strings.Contains(kept.Child().Log(), "concurrent map")
+}
+
+// lastWords is the line of a log that says what a Go program died of.
+func lastWords(log string) string {
+	for line := range strings.Lines(log) {
+		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") {
+			return strings.TrimSpace(line)
+		}
+	}
+	return "without a word"
 }
 
 // ended tells whether a child that a check has met is gone, or goes.
