@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -35,12 +36,14 @@ type RecordingOptions struct {
 	// RealPorts shows portals at their own ports. Otherwise a portal at another port than 3260 is shown at that one, since dissectors know
 	// iSCSI by it, and a comment tells the true port.
 	RealPorts bool
+	// Application is named in captures as what has recorded them; "" stands for "iscsispec serve".
+	Application string
 	// Notify, when set, is told what somebody who watches should know: that old parts are dropped, or that the recording has failed. It is
 	// called from the goroutine that writes, once for each.
 	Notify func(text string)
 }
 
-// Recording writes what happens at arrays to files while it happens: for each part a capture (capture-0001.pcapng), in which bytes and
+// Recording writes what happens at arrays, or at a proxy before them, to files while it happens: for each part a capture (capture-0001.pcapng), in which bytes and
 // addresses are the true ones and Ethernet, IP and TCP around them are made up, and a trace (trace-0001.jsonl) as trace.ReadJSONL reads it.
 //
 // What has been handed to the files survives the death of the process: every batch of events is written as soon as the one before it is,
@@ -87,6 +90,7 @@ func OpenRecording(o RecordingOptions) (*Recording, error) {
 	if o.Limit < RecordingLimitMin {
 		return nil, fmt.Errorf("reports: a recording of at most %d bytes, want %d or more", o.Limit, RecordingLimitMin)
 	}
+	o.Application = cmp.Or(o.Application, "iscsispec serve")
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("reports: recording: %w", err)
 	}
@@ -229,7 +233,7 @@ func (r *Recording) nextPart() error {
 	for {
 		r.number++
 		var err error
-		part, err = newRecordingPart(r.options.Dir, r.number, r.log.Start())
+		part, err = newRecordingPart(&r.options, r.number, r.log.Start())
 		if err == nil {
 			break
 		}

@@ -20,6 +20,7 @@ const recordingFlush = 256 << 10
 
 // recordingPart is a capture and a trace. Both are written in whole packets and lines, so that what a killed process leaves can be read.
 type recordingPart struct {
+	options *RecordingOptions
 	start   time.Time
 	number  int
 	capture *os.File
@@ -33,9 +34,9 @@ type recordingPart struct {
 }
 
 // newRecordingPart makes the two files; an error that wraps os.ErrExist says that the number is taken.
-func newRecordingPart(dir string, number int, start time.Time) (*recordingPart, error) {
-	captureName, eventsName := partNames(dir, number)
-	p := &recordingPart{start: start, number: number}
+func newRecordingPart(o *RecordingOptions, number int, start time.Time) (*recordingPart, error) {
+	captureName, eventsName := partNames(o.Dir, number)
+	p := &recordingPart{options: o, start: start, number: number}
 	var err error
 	if p.capture, err = os.OpenFile(captureName, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644); err != nil {
 		return nil, err
@@ -52,10 +53,10 @@ func newRecordingPart(dir string, number int, start time.Time) (*recordingPart, 
 // begin writes what both files open with.
 func (p *recordingPart) begin(at time.Duration) error {
 	intf := pcapgo.NgInterface{
-		Name: "iscsispec", Description: "what arrays saw: true bytes and addresses, in Ethernet, IP and TCP that are made up",
+		Name: "iscsispec", Description: "what was seen: true bytes and addresses, in Ethernet, IP and TCP that are made up",
 		LinkType: layers.LinkTypeEthernet, TimestampResolution: 9,
 	}
-	section := pcapgo.NgSectionInfo{Application: "iscsispec serve", Comment: fmt.Sprintf("part %d of a recording", p.number)}
+	section := pcapgo.NgSectionInfo{Application: p.options.Application, Comment: fmt.Sprintf("part %d of a recording", p.number)}
 	var err error
 	if p.ng, err = pcapgo.NewNgWriterInterface(&p.packets, intf, pcapgo.NgWriterOptions{SectionInfo: section}); err != nil {
 		return err

@@ -12,9 +12,10 @@ import (
 const loginKept = 16 << 10
 
 // live turns the events of connections that come and go into packets, and forgets connections that are over. Every connection is shown
-// from the end that was recorded, which is the target's.
+// from the end that was recorded: the initiator's where the node that records it has dialled it, else the target's.
 type live struct {
 	capturer
+	dials  map[string]string // by connection, the node that has dialled it; until the connection is up
 	real   bool // ports are shown as they are
 	logins map[string]*keptLogin
 }
@@ -28,7 +29,7 @@ type keptLogin struct {
 }
 
 func newLive(real bool) *live {
-	l := &live{capturer: newCapturer(map[string]*viewpoint{}), real: real, logins: map[string]*keptLogin{}}
+	l := &live{capturer: newCapturer(map[string]*viewpoint{}), real: real, dials: map[string]string{}, logins: map[string]*keptLogin{}}
 	l.shown = map[ends]bool{}
 	return l
 }
@@ -45,10 +46,17 @@ func (l *live) take(e *trace.Event) []packet {
 		return nil // the PDUs tell it
 	}
 	if e.Conn != "" && l.views[e.Conn] == nil {
-		if e.Kind != trace.KindConnUp {
-			return nil // it is over
+		switch e.Kind {
+		case trace.KindDial:
+			l.dials[e.Conn] = e.Node
+		case trace.KindDialFailed:
+			delete(l.dials, e.Conn)
 		}
-		l.views[e.Conn] = &viewpoint{conn: e.Conn, node: e.Node, client: e.To, server: e.From, real: l.real}
+		if e.Kind != trace.KindConnUp {
+			l.remark(e) // it is over, or not up yet
+			return nil
+		}
+		l.views[e.Conn] = l.viewpoint(e)
 		l.logins[e.Conn] = &keptLogin{up: *e}
 	}
 	kept := l.logins[e.Conn]
@@ -70,6 +78,23 @@ func (l *live) take(e *trace.Event) []packet {
 	packets := l.packets
 	l.packets = nil
 	return packets
+}
+
+// remark keeps what is to be said about a connection that is not shown, for the next packet.
+func (l *live) remark(e *trace.Event) {
+	if text := happening(e); text != "" {
+		l.comment(fmt.Sprintf("%s %s", seconds(e.At), text))
+	}
+}
+
+// viewpoint is the end that records a connection which is up now.
+func (l *live) viewpoint(up *trace.Event) *viewpoint {
+	v := &viewpoint{conn: up.Conn, node: up.Node, client: up.To, server: up.From, real: l.real}
+	if l.dials[up.Conn] == up.Node {
+		v.initiator, v.client, v.server = true, up.From, up.To
+	}
+	delete(l.dials, up.Conn)
+	return v
 }
 
 // ends are the two addresses by which dissectors know a connection.

@@ -73,7 +73,7 @@ Exit status: 0 as expected, 1 findings, 2 usage or configuration, 3 the peer cou
 		}
 		return usageError("--color %q: want auto, always or never", p.color)
 	}
-	root.AddCommand(p.checkCommand(), p.serveCommand(), p.discoverCommand(), p.listCommand(), p.explainCommand(),
+	root.AddCommand(p.checkCommand(), p.serveCommand(), p.proxyCommand(), p.discoverCommand(), p.listCommand(), p.explainCommand(),
 		p.versionCommand(), p.mutantsCommand(), p.inquiryCommand(), p.lunsCommand(), p.readCommand(), p.writeCommand(),
 		p.sessionsCommand(), p.pingCommand())
 	return root

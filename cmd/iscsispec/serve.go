@@ -219,16 +219,15 @@ func (o *serveOptions) serve(cmd *cobra.Command, config *server.Config) (err err
 	if err := voice.ready(s, recording); err != nil {
 		return errors.Join(err, s.Close())
 	}
-	ctx := cmd.Context()
-	told := o.await(ctx)
+	told := await(cmd.Context(), o.lifetime)
 	return endServing(s, config.Grace, signals, told, voice)
 }
 
-// await waits for the end, and tells how many signals have brought it about.
-func (o *serveOptions) await(ctx context.Context) int {
+// await waits for an interrupt, or for a lifetime that is not 0 to be over, and tells how many signals have brought the end about.
+func await(ctx context.Context, lifetime time.Duration) int {
 	var over <-chan time.Time
-	if o.lifetime > 0 {
-		timer := time.NewTimer(o.lifetime)
+	if lifetime > 0 {
+		timer := time.NewTimer(lifetime)
 		defer timer.Stop()
 		over = timer.C
 	}
@@ -243,34 +242,44 @@ func (o *serveOptions) await(ctx context.Context) int {
 // endServing ends the server in order, or at once when one more signal comes than those that have brought the end about.
 func endServing(s *server.Server, grace time.Duration, signals <-chan os.Signal, told int, voice *serveVoice) error {
 	voice.stopping(grace)
+	cut := 0
+	hurried, err := endInOrder(signals, told, func(ctx context.Context) (err error) {
+		cut, err = s.Shutdown(ctx, grace)
+		return err
+	})
+	voice.stopped(cut)
+	if err != nil {
+		return &statusError{exitDefect, fmt.Errorf("closing the arrays: %w", err)}
+	}
+	if hurried {
+		return leave(exitInterrupted)
+	}
+	return nil
+}
+
+// endInOrder runs an end in order, and ends its context when one more signal comes than those that have brought the end about.
+func endInOrder(signals <-chan os.Signal, told int, end func(context.Context) error) (hurried bool, err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	hurried := make(chan bool, 1)
+	hurry := make(chan bool, 1)
 	go func() {
 		for seen := 0; ; {
 			select {
 			case <-signals:
 				if seen++; seen > told {
-					hurried <- true
+					hurry <- true
 					cancel()
 					return
 				}
 			case <-ctx.Done():
-				hurried <- false
+				hurry <- false
 				return
 			}
 		}
 	}()
-	cut, err := s.Shutdown(ctx, grace)
+	err = end(ctx)
 	cancel()
-	voice.stopped(cut)
-	if err != nil {
-		return &statusError{exitDefect, fmt.Errorf("closing the arrays: %w", err)}
-	}
-	if <-hurried {
-		return leave(exitInterrupted)
-	}
-	return nil
+	return <-hurry, err
 }
 
 // startRecording opens the recording where one is wanted.

@@ -43,7 +43,7 @@ type serveEvent struct {
 }
 
 // say prints an event: as JSON, or its URL on stdout and its sentence on stderr, either of which may be empty.
-func (v *serveVoice) say(e serveEvent, line, sentence string, args ...any) error {
+func (v *serveVoice) say(e any, line, sentence string, args ...any) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.json {

@@ -70,7 +70,6 @@ func (p *Proxy) addFront(array iscsi.Address, listen string) (*front, error) {
 	f.listens = addrPortOf(listener.Addr())
 	p.fronts = append(p.fronts, f)
 	f.open(listener)
-	p.note("%s stands for %s", f.listens, f.key)
 	p.refreshPortal(f, "listening")
 	return f, nil
 }
@@ -171,6 +170,7 @@ func (p *Proxy) standIn(c *conn, named iscsi.Address) (iscsi.Address, bool) {
 			p.note("the array names %s, and no listener can stand for it: %v", named.HostPort(), err)
 			return iscsi.Address{}, false
 		}
+		p.note("%s stands for %s, which the array has named", found.listens, found.key)
 	}
 	host := found.listens.Addr()
 	if host.IsUnspecified() {

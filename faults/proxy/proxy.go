@@ -27,6 +27,9 @@ const (
 	DefaultMaxConnections = 1024
 )
 
+// noticesMax bounds the notices that wait for somebody to take them.
+const noticesMax = 64
+
 // Errors of a Proxy.
 var (
 	ErrClosed         = errors.New("proxy: closed")
@@ -44,7 +47,7 @@ type Options struct {
 	Seed uint64
 	// Log takes what passes and what happens; nil records nothing, and costs nothing.
 	Log *trace.Log
-	// Notify, when set, is told what somebody who watches should know. It must not wait.
+	// Notify, when set, is told what somebody who watches should know, one thing after the other. When it is slow, some of it is left out.
 	Notify func(text string)
 	// DialTimeout bounds how long an array has to answer a connection; 0 means DefaultDialTimeout.
 	DialTimeout time.Duration
@@ -70,7 +73,9 @@ type Proxy struct {
 	over    context.Context
 	end     context.CancelFunc
 	running sync.WaitGroup
-	watched atomic.Bool // a placed fault is armed
+	notices chan string
+	left    chan struct{} // holds one when a connection has gone
+	watched atomic.Bool   // a placed fault is armed
 
 	unreached, refused, crowded atomic.Uint64 // connections that came to nothing
 
@@ -101,9 +106,11 @@ func New(o Options) (*Proxy, error) {
 	if len(o.To) == 0 {
 		return nil, errors.New("proxy: no array to stand in front of")
 	}
-	p := &Proxy{options: o, started: time.Now(), host: host, firstPort: port, nextPort: port, conns: map[*conn]struct{}{}, changed: make(chan struct{})}
+	p := &Proxy{options: o, started: time.Now(), host: host, firstPort: port, nextPort: port, conns: map[*conn]struct{}{}, changed: make(chan struct{}),
+		notices: make(chan string, noticesMax), left: make(chan struct{}, 1)}
 	p.buffers.New = func() any { return new(make([]byte, chunkBytes)) }
 	p.over, p.end = context.WithCancel(context.Background())
+	p.running.Go(p.notify)
 	if err := p.openFronts(); err != nil {
 		p.Close()
 		return nil, err
@@ -190,7 +197,18 @@ func (p *Proxy) admit(f *front, near net.Conn) {
 		p.mu.Lock()
 		delete(p.conns, c)
 		p.mu.Unlock()
+		select {
+		case p.left <- struct{}{}:
+		default:
+		}
 	})
+}
+
+// open tells whether there are connections.
+func (p *Proxy) open() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.conns) > 0
 }
 
 // turnAway resets a connection that is not taken in.
@@ -222,14 +240,12 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 		c.cut(faults.Fin)
 	}
 	p.mu.Unlock()
-	gone := make(chan struct{})
-	go func() {
-		p.running.Wait()
-		close(gone)
-	}()
-	select {
-	case <-gone:
-	case <-ctx.Done():
+	for p.open() {
+		select {
+		case <-p.left:
+		case <-ctx.Done():
+			return p.Close()
+		}
 	}
 	return p.Close()
 }
@@ -278,7 +294,22 @@ func (p *Proxy) record(e trace.Event) { p.options.Log.Record(e) }
 func (p *Proxy) note(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	p.options.Log.Note(Node, text)
-	if p.options.Notify != nil {
-		p.options.Notify(text)
+	select {
+	case p.notices <- text:
+	default:
+	}
+}
+
+// notify passes notices on until the proxy ends.
+func (p *Proxy) notify() {
+	for {
+		select {
+		case text := <-p.notices:
+			if p.options.Notify != nil {
+				p.options.Notify(text)
+			}
+		case <-p.over.Done():
+			return
+		}
 	}
 }

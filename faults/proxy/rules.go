@@ -70,29 +70,6 @@ func (p *Proxy) Heal(s faults.Scope) error {
 	return err
 }
 
-// Counts tells for each fault, in the order in which they were planned or injected, how often it has taken effect. Connections that a closed
-// listener refuses are not seen, and so not among the Bites.
-func (p *Proxy) Counts() []faults.Count {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	counts := make([]faults.Count, len(p.told))
-	for i, r := range p.told {
-		counts[i] = faults.Count{Fault: r.fault, Fired: r.fired, Bites: r.bites}
-	}
-	return counts
-}
-
-// Unfired lists the faults that have had no effect so far. A run that ends with any has proved nothing about them.
-func (p *Proxy) Unfired() []faults.Fault {
-	var idle []faults.Fault
-	for _, c := range p.Counts() {
-		if c.Fired == 0 {
-			idle = append(idle, c.Fault)
-		}
-	}
-	return idle
-}
-
 func (p *Proxy) rulesOf(plan faults.Plan) ([]*rule, error) {
 	rules := make([]*rule, len(plan))
 	for i, f := range plan {
