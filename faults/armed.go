@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -142,8 +143,7 @@ func (a *Armed) turn() bool {
 	case past < 0:
 		return false
 	case f.Chance > 0:
-		draw := keyed(a.seed, "chance", f.String(), strconv.Itoa(a.seen))
-		return float64(draw>>11)/(1<<53) < f.Chance
+		return rand.New(rand.NewPCG(keyed(a.seed, "chance", f.String(), strconv.Itoa(a.seen)), a.seed)).Float64() < f.Chance
 	case f.Each > 0:
 		return past%f.Each == 0
 	}

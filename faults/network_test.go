@@ -218,6 +218,11 @@ func TestScopesReadBackAndCover(t *testing.T) {
 
 // exchange lets many requesters talk to one array at once, over connections of their own and over shared ones, and returns the trace.
 func exchange(t *testing.T, seed uint64) []byte {
+	return exchangeUnder(t, seed, nil, func(t *testing.T, host *Host, number uint32, rounds int) { request(t, host, number, rounds) })
+}
+
+// exchangeUnder is an exchange under a plan of faults, by requesters that can bear it.
+func exchangeUnder(t *testing.T, seed uint64, plan Plan, request func(t *testing.T, host *Host, number uint32, rounds int)) []byte {
 	var text bytes.Buffer
 	synctest.Test(t, func(t *testing.T) {
 		const requesters, rounds = 32, 20
@@ -238,6 +243,10 @@ func exchange(t *testing.T, seed uint64) []byte {
 			}
 		})
 		host := n.Host("initiator", "10.0.1.1")
+		injection, err := n.Run(plan)
+		if err != nil {
+			t.Fatal(err)
+		}
 		var all sync.WaitGroup
 		for i := range requesters {
 			// Dials of one host at one instant would race for their numbers, so whoever starts goroutines staggers them.
@@ -245,6 +254,9 @@ func exchange(t *testing.T, seed uint64) []byte {
 			all.Go(func() { request(t, host, uint32(i), rounds) })
 		}
 		all.Wait()
+		if idle := injection.Unfired(); len(idle) > 0 {
+			t.Errorf("never fired: %v", idle)
+		}
 		n.Close()
 		served.Wait()
 		if err := trace.WriteJSONL(&text, log.Events()); err != nil {
@@ -343,34 +355,4 @@ func TestLanesAreGivenBack(t *testing.T) {
 			t.Errorf("%d lanes in use, want %d", after, before)
 		}
 	})
-}
-
-func TestEveryCutFiresInARunLikeTheOneItIsFrom(t *testing.T) {
-	converse := func(t *testing.T, plan Plan) ([]trace.Event, []Count) {
-		var events []trace.Event
-		var counts []Count
-		inBubble(t, Options{}, func(t *testing.T, p *pair) {
-			injection, err := p.network.Run(plan)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for i := range 3 {
-				p.dialled.Write(nopOut(uint32(i), 4*i))
-			}
-			time.Sleep(time.Second)
-			counts = injection.Counts()
-			events = p.log.Events()
-		})
-		return events, counts
-	}
-	events, _ := converse(t, nil)
-	cuts := Cuts(events, Reset)
-	if len(cuts) < 3*5 {
-		t.Fatalf("only %d places to cut", len(cuts))
-	}
-	for _, cut := range cuts {
-		if _, counts := converse(t, Plan{cut}); counts[0].Fired != 1 {
-			t.Errorf("%s fired %d times", cut, counts[0].Fired)
-		}
-	}
 }
