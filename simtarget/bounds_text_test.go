@@ -169,3 +169,42 @@ func TestAdditionalHeadersAreBounded(t *testing.T) {
 		b.unaccounted()
 	})
 }
+
+// The text of one exchange in full feature phase has limits too: its bytes, and the keys that it settles. Beyond them it is rejected, and the
+// connection goes on.
+func TestTextIsBounded(t *testing.T) {
+	inBubble(t, "plain", nil, nil, func(b *bench) {
+		p := b.dial("A").login()
+		ask := func(ttt uint32, more bool, data string) pdu.PDU {
+			p.send(&pdu.TextRequest{Immediate: true, Final: !more, Continue: more, ITT: 0x700, TTT: ttt, CmdSN: p.cmdSN, ExpStatSN: p.expStat, Data: []byte(data)})
+			q := p.read()
+			p.expStat++
+			return q
+		}
+		taken, ttt := 0, pdu.ReservedTag
+		for taken <= 2*textBytesMax {
+			r, is := ask(ttt, true, strings.Repeat("x", 8192)).(*pdu.TextResponse)
+			if !is {
+				break
+			}
+			taken, ttt = taken+8192, r.TTT
+		}
+		if taken == 0 || taken > textBytesMax {
+			t.Errorf("%d bytes of text are taken, want at most %d", taken, textBytesMax)
+		}
+		keys := func(n int) string {
+			var pairs text.Pairs
+			for i := range n {
+				pairs = append(pairs, pair(fmt.Sprintf("X-%d", i), "1"))
+			}
+			return string(pairs.Append(nil))
+		}
+		if q, is := ask(pdu.ReservedTag, false, keys(saidMax)).(*pdu.TextResponse); !is {
+			t.Errorf("%d keys: %v", saidMax, q)
+		}
+		if q, is := ask(pdu.ReservedTag, false, keys(saidMax+1)).(*pdu.Reject); !is {
+			t.Errorf("%d keys: %v", saidMax+1, q)
+		}
+		p.works()
+	})
+}
