@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -88,12 +89,8 @@ func (c *link) release() {
 		s.received = nil
 		n.lanes.release(&s.lane)
 	}
-	for i, other := range n.conns {
-		if other == c {
-			n.conns = append(n.conns[:i], n.conns[i+1:]...)
-			return
-		}
-	}
+	n.conns = slices.DeleteFunc(n.conns, func(other *link) bool { return other == c })
+	n.rules = slices.DeleteFunc(n.rules, func(r *rule) bool { return r.by != nil && r.fault.Scope.Conn == c.name })
 }
 
 func (e *end) fail(op string, err error) error {

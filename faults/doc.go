@@ -22,23 +22,47 @@
 //
 // # Faults
 //
-// A [Fault] is a value with one text form that [Parse] reads back: an instant or a protocol position, and what happens there.
+// A [Fault] is a value with one text form that [Parse] reads back: what happens, to whom, and when or where in the protocol.
 //
 //	reset:portal=10.0.0.1:3260,at=12s          both ends see a reset at 12 s
 //	reset:pdu=login-response,nth=3,byte=20     20 bytes of the third Login Response arrive, nothing after them, then a reset
-//	refuse:portal=*,at=0s,for=60s              every connection request is refused for a minute
+//	refuse:at=0s,for=1m0s                      every connection request is refused for a minute
 //	silence:dir=to-initiator,at=3s             what the target sends is held back from 3 s on
-//	heal:at=60s                                normal service again
+//	move:portal=10.0.0.1:3260,at=5s,to=10.0.0.2:3260
+//	                                           10.0.0.1 has gone to the machine that listens at 10.0.0.2
+//	heal:at=1m0s                               normal service again
 //
-// A [Plan] is a list of them; [Network.Run] puts a plan into force and counts what really fired, since a fault that never fired has proved
-// nothing.
+// The [Verb] constants say what each does and whether it is timed, placed or either. A timed fault happens at an instant (at=), for a while (for=) and
+// again (every=, times=). A placed fault strikes PDUs: by name and direction, by what is in them (if=, a [Predicate]), the nth of those and then each so
+// many or by chance, at a [Position] in their bytes:
+//
+//	reset:at=10s,every=30s,times=20            a link that flaps
+//	refuse:at=0s,for=2s,every=10s              and a portal that does, for ever
+//	drop:pdu=scsi-response,if=status=0x2,nth=2,each=1
+//	                                           every CHECK CONDITION from the second on
+//	corrupt:pdu=data-in,chance=0.01,byte=data+7,bit=0
+//	                                           one Data-In in a hundred, by the seed, has the first bit of its eighth byte of data inverted
+//	silence:dir=to-initiator,pdu=login-request,if=csg=1&key.HeaderDigest,byte=end
+//	                                           no answer to the Login Request that offers header digests; dir is what falls silent
+//
+// A [Plan] is a list of faults, which may touch the same connection and the same PDU. [Network.Run] puts a plan into force and counts what really
+// fired ([Count]); [Injection.Unfired] lists the faults that never did, since a fault that never fired has proved nothing. [Places] and [CutKinds] enumerate
+// where and how the connections of a recorded run could be cut.
+//
+// What does not depend on the in-memory network serves other carriers too, so that a text means the same on each: [Armed] tells which PDUs a placed fault
+// strikes, [Position.Locate] where, [Carve] what becomes of the bytes, [Fault.Occurrence] when a timed fault begins, [Scope.Touches] and [Scope.Covers] whom
+// it concerns.
+//
+// In memory, a throttle, a delay and a pause of a split hold for the direction's later deliveries too: bytes never overtake each other. When a silence, a
+// stall or a blackhole ends, what was held back arrives in order, as after TCP's retransmission; a reset that was held back does not. Of a PDU for which a
+// predicate is still to be decided, nothing is delivered until enough of it was written, or its sender ends the stream.
 //
 // # Trace
 //
 // The network records "dial", "dial-failed" and "accepted" for connections, "link" for every change of service, and "fault" for every planned
-// fault that fired. A "link" event with a portal in To has State listening, refuse, silent, heal or down; one with Conn set has State cut when
-// a fault ends the connection, and reset or fin when the end reaches a host (named in To). Both ends of each connection are tapped, so
-// PDUs appear as sent and as received.
+// fault that fired, as often as [Count] says. A "link" event with a portal in To has State listening, refuse, silent, heal, down or moved; one with Conn
+// set has State cut when a fault ends the connection, and reset or fin when the end reaches a host (named in To). Both ends of each
+// connection are tapped, so PDUs appear as sent and as received.
 //
 // # First use
 //

@@ -26,8 +26,8 @@ const (
 	Corrupt   Verb = "corrupt"   // placed: one byte of the PDU arrives with the bits of Mask inverted
 	Truncate  Verb = "truncate"  // placed: the PDU's bytes from Byte on vanish; the connection lives on, out of step
 	Drop      Verb = "drop"      // placed: the PDU vanishes, all others pass
-	Move      Verb = "move"      // timed: the portal's machine is gone and its address is answered by the one that listens at To
-	Heal      Verb = "heal"      // timed: ends everything in scope that still is in force
+	Move      Verb = "move"      // timed: the portal's address is answered by the machine that listens at To, which resets open connections
+	Heal      Verb = "heal"      // timed: ends everything in scope that is in force, and placed faults that repeat
 )
 
 // Verbs are all verbs, in the order of their documentation.

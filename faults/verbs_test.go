@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -510,5 +512,47 @@ func TestAPredicateOnATextKeyWaitsForTheText(t *testing.T) {
 			}
 			p.counted(t, in, 1, 0)
 		})
+	}
+}
+
+func TestSilencesOfConnectionsThatAreGoneLeaveNoRules(t *testing.T) {
+	inBubble(t, fixed, func(t *testing.T, p *pair) {
+		in := p.run(t, "silence:pdu=nop-out,each=1,byte=end", "stall:dir=to-initiator,at=0s,after=3")
+		for range 50 {
+			mustWrite(t, p.dialled, nopOut(1, 0))
+			mustWrite(t, p.accepted, []byte("hello"))
+			time.Sleep(time.Second)
+			p.dialled.Close()
+			p.accepted.Close()
+			p.connect(t)
+		}
+		p.counted(t, in, 50, 1)
+		if c := in.Counts()[1]; c.Bites != 50 {
+			t.Errorf("%d connections stalled, want 50", c.Bites)
+		}
+		if n := len(p.network.rules); n != 1 {
+			t.Errorf("%d rules in force, want the stall alone", n)
+		}
+	})
+}
+
+func TestWhatTheDocumentationSaysParses(t *testing.T) {
+	text, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for line := range strings.Lines(string(text)) {
+		word, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "//\t"), " ")
+		if verb, _, is := strings.Cut(word, ":"); !is || !slices.Contains(Verbs(), Verb(verb)) {
+			continue
+		}
+		found++
+		if f, err := Parse(word); err != nil || f.String() != word {
+			t.Errorf("%s: %s, %v", word, f, err)
+		}
+	}
+	if found < 10 {
+		t.Errorf("only %d faults in the documentation", found)
 	}
 }
