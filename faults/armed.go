@@ -12,32 +12,37 @@ import (
 // anyPDU is the name that stands for every PDU of a direction.
 const anyPDU = "any"
 
+// pduNames are the names of all operation codes, also of those that the RFC does not define.
+var pduNames = func() (names [64]string) {
+	for op := range names {
+		names[op] = strings.ReplaceAll(strings.ToLower(pdu.Opcode(op).String()), " ", "-")
+	}
+	return names
+}()
+
 // PDUNames are the names by which a placed fault calls PDUs: the RFC's, in lower case with hyphens, in the order of the operation codes.
 func PDUNames() []string {
 	var names []string
-	for op := range pdu.Opcode(0x40) {
-		if op.Known() {
-			names = append(names, PDUName(op))
+	for op, name := range pduNames {
+		if pdu.Opcode(op).Known() {
+			names = append(names, name)
 		}
 	}
 	return names
 }
 
 // PDUName is the name of one operation code, such as "login-response", or "opcode-0x1f" for one that the RFC does not define.
-func PDUName(op pdu.Opcode) string {
-	return strings.ReplaceAll(strings.ToLower(op.String()), " ", "-")
+func PDUName(op pdu.Opcode) string { return pduNames[op&0x3f] }
+
+// opcodeNamed is the inverse of PDUName for PDUs that the RFC defines, and reports false for all other names.
+func opcodeNamed(name string) (pdu.Opcode, bool) {
+	op := pdu.Opcode(slices.Index(pduNames[:], name) & 0x3f)
+	return op, name == pduNames[op] && op.Known()
 }
 
-func knownPDU(name string) bool { return slices.Contains(PDUNames(), name) }
-
-// opcodeNamed is the inverse of PDUName for known names.
-func opcodeNamed(name string) pdu.Opcode {
-	for op := range pdu.Opcode(0x40) {
-		if op.Known() && PDUName(op) == name {
-			return op
-		}
-	}
-	return 0x3e // which no RFC defines
+func knownPDU(name string) bool {
+	_, known := opcodeNamed(name)
+	return known
 }
 
 // Need is how much of a PDU must be known before it can be told whether a fault strikes it.
@@ -57,8 +62,9 @@ type Armed struct {
 	conditions []condition
 	seed       uint64
 	need       Need
-	seen       int // PDUs that matched
-	struck     int // those of them that it strikes
+	ops        opcodes // of the PDUs that its name means
+	seen       int     // PDUs that matched
+	struck     int     // those of them that it strikes
 }
 
 // Arm makes a placed fault count from now on. The seed decides what a Chance strikes, together with the fault's text. The error is that of [Fault.Validate], or
@@ -70,7 +76,10 @@ func Arm(f Fault, seed uint64) (*Armed, error) {
 	if !f.Placed() {
 		return nil, &Error{Text: f.String(), Field: "pdu", Want: "one: only a placed fault waits for PDUs"}
 	}
-	a := &Armed{fault: f, seed: seed}
+	a := &Armed{fault: f, seed: seed, ops: ^opcodes(0)}
+	if op, known := opcodeNamed(f.PDU); known {
+		a.ops = opcodesOf(op)
+	}
 	if f.If != "" {
 		a.need = NeedHeader
 		var err error
@@ -102,12 +111,11 @@ func (a *Armed) Spent() bool {
 // May tells from name and direction alone whether a PDU can match, and how much of the PDU [Armed.Strikes] has to see. The scope is the carrier's to look at
 // ([Scope.Touches]).
 func (a *Armed) May(dir Direction, op pdu.Opcode) (Need, bool) {
-	f := a.fault
-	if f.PDU != anyPDU && f.PDU != PDUName(op) {
+	if !a.ops.has(op & 0x3f) {
 		return NeedOpcode, false
 	}
 	// A silence's direction says what is held back, not in which direction the PDU travels.
-	if f.Verb != Silence && !f.Dir.covers(dir) {
+	if a.fault.Verb != Silence && !a.fault.Dir.covers(dir) {
 		return NeedOpcode, false
 	}
 	return a.need, true

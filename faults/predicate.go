@@ -159,7 +159,7 @@ func (p Predicate) checkFor(name string) *Error {
 	if err != nil {
 		return &Error{Field: "if", Got: err.Error(), Want: "a predicate"}
 	}
-	op := opcodeNamed(name)
+	op, _ := opcodeNamed(name)
 	for _, c := range conditions {
 		if strings.HasPrefix(c.field, keyPrefix) {
 			if !carriesText(op) {
