@@ -64,7 +64,7 @@ func TestFinEndsBothEndsBehindTheData(t *testing.T) {
 func TestSilenceHoldsBackUntilHealed(t *testing.T) {
 	inBubble(t, Options{}, func(t *testing.T, p *pair) {
 		start := time.Now()
-		p.network.Silence(portalScope(t), ToTarget)
+		in := p.run(t, "silence:portal="+portalA+",dir=to-target,at=0s")
 		one, two := nopOut(1, 8), nopOut(2, 8)
 		mustWrite(t, p.dialled, one)
 		mustWrite(t, p.dialled, two)
@@ -74,6 +74,9 @@ func TestSilenceHoldsBackUntilHealed(t *testing.T) {
 		mustRead(t, p.accepted, append(one, two...))
 		if waited := time.Since(start); waited < 30*time.Second {
 			t.Errorf("silence lasted %v, want 30 s", waited)
+		}
+		if c := in.Counts()[0]; c.Fired != 1 || c.Bites != 2 {
+			t.Errorf("it was in force %d times and held %d deliveries back, want 1 and 2", c.Fired, c.Bites)
 		}
 	})
 }

@@ -53,7 +53,7 @@ type Injection struct {
 type Count struct {
 	Fault Fault
 	Fired int
-	Bites int // lasting faults: dials refused, left unanswered or diverted, connections cut by a move or stalled, deliveries shaped
+	Bites int // lasting faults: dials refused, left unanswered or diverted, connections cut by a move or stalled, deliveries held back or shaped
 }
 
 // Run puts a plan into force: its instants count from now. Faults of one instant happen in the plan's order. A plan of which one fault is not valid is refused as

@@ -199,14 +199,15 @@ func (n *Network) refresh(reason string) {
 // hold holds back the streams of a connection, or lets them go, as the rules in force say.
 func (n *Network) hold(c *link) {
 	for _, s := range []*stream{c.dialer.in, c.acceptor.in} {
-		held := false
+		var by *rule
 		for _, r := range n.rules {
-			f := r.fault
-			held = held || (f.Verb == Blackhole || f.Verb == Silence) && f.Dir.covers(s.dir) && f.Scope.hasLink(c)
+			if f := r.fault; by == nil && (f.Verb == Blackhole || f.Verb == Silence) && f.Dir.covers(s.dir) && f.Scope.hasLink(c) {
+				by = r
+			}
 		}
 		s.reshape()
 		if !s.lost {
-			s.hold(held)
+			s.hold(by)
 		}
 	}
 }
@@ -301,7 +302,7 @@ func (c *link) cut(v Verb) bool {
 
 // sever ends a stream: nothing that is written from now on arrives. With Fin, what was on its way still does.
 func (s *stream) sever(v Verb) {
-	s.hold(false)
+	s.hold(nil)
 	if v == Fin {
 		s.push(segment{kind: segmentFin})
 		s.lost, s.ended = true, true

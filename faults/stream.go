@@ -38,7 +38,7 @@ type stream struct {
 	queue      []segment     // on their way, in order
 	generation uint64        // deliveries scheduled under an earlier one are void
 	due        time.Duration // of the last one queued
-	held       bool          // a fault keeps everything back
+	held       *rule         // keeps everything back; nil when nothing does
 	lost       bool          // a fault has cut the stream: whatever is written from now on never arrives
 	ended      bool          // lost by an orderly end: a writer learns of it by a reset
 	credit     bool          // a segmentCredit is on its way
@@ -63,7 +63,7 @@ func (s *stream) jitter() time.Duration {
 // push sends a segment on its way.
 func (s *stream) push(seg segment) {
 	n := s.link.network
-	if s.held && seg.kind == segmentReset {
+	if s.held != nil && seg.kind == segmentReset {
 		return // TCP repeats lost data but not a lost reset
 	}
 	if seg.kind == segmentCredit {
@@ -71,6 +71,9 @@ func (s *stream) push(seg segment) {
 			return // one acknowledgement on its way speaks for all
 		}
 		s.credit = true
+	}
+	if s.held != nil && seg.kind == segmentData {
+		s.held.bites++
 	}
 	s.queue = append(s.queue, seg)
 	s.due = max(s.due+seg.gap, n.now()+n.opts.Latency+s.jitter()+seg.slow+s.slowed(seg))
@@ -81,7 +84,7 @@ func (s *stream) scheduleDelivery(at time.Duration) {
 	s.due = s.lane.next(at)
 	generation := s.generation
 	s.link.network.schedule(s.due, func() {
-		if generation == s.generation && !s.held && len(s.queue) > 0 {
+		if generation == s.generation && s.held == nil && len(s.queue) > 0 {
 			seg := s.queue[0]
 			s.queue[0] = segment{}
 			s.queue = s.queue[1:]
@@ -100,14 +103,21 @@ func (s *stream) drop() {
 	s.framing.forget()
 }
 
-// hold keeps everything back from now on, or lets it go again as TCP's retransmission would: in order, with fresh delays.
-func (s *stream) hold(held bool) {
-	if s.held == held {
+// hold keeps everything back from now on by a rule, or with nil lets it go again as TCP's retransmission would: in order, with fresh delays. The rule
+// counts each delivery of data that it keeps back.
+func (s *stream) hold(by *rule) {
+	was := s.held
+	s.held = by
+	if (was != nil) == (by != nil) {
 		return
 	}
-	s.held = held
 	s.generation++
-	if held {
+	if by != nil {
+		for _, seg := range s.queue {
+			if seg.kind == segmentData {
+				by.bites++
+			}
+		}
 		return
 	}
 	n := s.link.network
