@@ -173,6 +173,9 @@ func (c *conn) read(from net.Conn, f *flow) {
 
 // finish ends one direction in order, behind all that has travelled in it.
 func (c *conn) finish(f *flow) {
+	if c.over.Err() != nil {
+		return // A reset is on its way, which must not look like an orderly end.
+	}
 	if to, ok := f.carrier.end().(interface{ CloseWrite() error }); ok {
 		_ = to.CloseWrite() // an end that is gone needs none
 	}
