@@ -22,6 +22,7 @@ func TestScripts(t *testing.T) {
 			"garbage":     garbageCommand,
 			"closed":      closedCommand,
 			"serve":       serveCommand,
+			"proxied":     proxiedCommand,
 			"interrupt":   interruptCommand,
 			"sameresults": sameResultsCommand,
 			"withsecret":  withSecretCommand,

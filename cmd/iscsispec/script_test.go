@@ -176,3 +176,25 @@ func nowhereCommand(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("no files at %v", args[1:])
 	}
 }
+
+// proxiedCommand is "proxied URL NAME flags...": the program stands in front of the URL's portal until the script ends; the URL of its own
+// portal is put into the variable NAME. A proxy whose faults have not all fired, or that does not end in order, fails the script.
+func proxiedCommand(ts *testscript.TestScript, _ bool, args []string) {
+	program, err := lookUp(ts, "iscsispec")
+	ts.Check(err)
+	cmd := exec.Command(program, append([]string{"proxy", "--to", args[0]}, args[2:]...)...)
+	cmd.Dir = ts.MkAbs(".")
+	out, err := cmd.StdoutPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	line, err := bufio.NewReader(out).ReadString('\n')
+	ts.Defer(func() {
+		_ = cmd.Process.Signal(os.Interrupt)
+		if err := cmd.Wait(); err != nil {
+			ts.Logf("proxy %v: %v", args, err)
+			panic("the proxy did not end in order")
+		}
+	})
+	ts.Check(err)
+	ts.Setenv(args[1], strings.TrimSpace(line))
+}
