@@ -18,6 +18,8 @@ type Abilities struct {
 	CHAP, MutualCHAP bool
 	// HeaderDigest and DataDigest tell that CRC32C is agreed when offered before None.
 	HeaderDigest, DataDigest bool
+	// DemandsHeaderDigest and DemandsDataDigest tell that a login which offers None alone for the key is refused.
+	DemandsHeaderDigest, DemandsDataDigest bool
 	// Agreed are the results of a login that offers as much as the keys allow.
 	Agreed text.Params
 	// Commands is how many commands the window took right after the login.
@@ -39,6 +41,10 @@ type Abilities struct {
 	Targets       []Record
 	// TextNegotiation tells that an unknown key was answered NotUnderstood in a login.
 	TextNegotiation bool
+
+	// Alone tells why there is never more than one session of the probe's name, in words; empty where a second one is granted and leaves the
+	// first one alone.
+	Alone string
 
 	// Target is the target under test.
 	Target string
@@ -116,6 +122,7 @@ func (p *Prober) learnGranted(a *Abilities, r *LoginResult) error {
 	a.HeaderDigest, a.DataDigest = r.Params.HeaderDigest, r.Params.DataDigest
 	p.learnUnit(a, r.Conn)
 	p.drop(r)
+	p.learnDemands(a)
 	if !p.opts.CHAP.IsZero() && !a.AuthRequired {
 		authenticated := p.Login(Login{Portal: a.portal(p)})
 		a.CHAP = authenticated.Granted()
@@ -133,7 +140,57 @@ func (p *Prober) learnGranted(a *Abilities, r *LoginResult) error {
 	answer, _ := unknown.Answer("X-org.iscsispec.probe")
 	a.TextNegotiation = unknown.Granted() && answer == text.NotUnderstood
 	p.drop(unknown)
+	login.Keys = nil
+	p.learnNeighbours(a, login)
 	return nil
+}
+
+// learnNeighbours finds out whether a session bears another one of the same initiator name beside it.
+func (p *Prober) learnNeighbours(a *Abilities, login Login) {
+	first := p.Login(login)
+	defer p.drop(first)
+	if !first.Granted() {
+		a.note("a second session was not tried: %v", first)
+		return
+	}
+	second := p.Login(login)
+	defer p.drop(second)
+	switch {
+	case !second.Granted():
+		a.Alone = fmt.Sprintf("A second session is not granted: %v.", second)
+	case first.Conn.Ping(nil) != nil:
+		a.Alone = "A second session ends the first one."
+	}
+}
+
+// learnDemands finds out whether the target lets the initiator do without the digests that it agrees to. From then on the prober's logins
+// offer what is demanded.
+func (p *Prober) learnDemands(a *Abilities) {
+	without := func(keys ...string) bool {
+		login := Login{Portal: a.portal(p)}
+		for _, key := range keys {
+			login.Keys.Add(key, "None")
+		}
+		if !a.AuthRequired {
+			login.Auth = AuthNone
+		}
+		r := p.Login(login)
+		p.drop(r)
+		return !r.RefusedWith(iscsi.StatusInitiatorError) && r.Outcome != LoginDropped
+	}
+	if !a.HeaderDigest && !a.DataDigest || without(text.KeyHeaderDigest, text.KeyDataDigest) {
+		return
+	}
+	const both = "CRC32C,None"
+	p.opts.HeaderDigest, p.opts.DataDigest = both, both
+	a.DemandsHeaderDigest = a.HeaderDigest && !without(text.KeyHeaderDigest)
+	a.DemandsDataDigest = a.DataDigest && !without(text.KeyDataDigest)
+	if !a.DemandsHeaderDigest {
+		p.opts.HeaderDigest = ""
+	}
+	if !a.DemandsDataDigest {
+		p.opts.DataDigest = ""
+	}
 }
 
 // portal is where logins are granted.
@@ -263,7 +320,8 @@ func (a *Abilities) String() string {
 		g := a.Agreed
 		line("target", "%s", a.Target)
 		line("authentication", "required=%s CHAP=%s mutual=%s", text.FormatBool(a.AuthRequired), text.FormatBool(a.CHAP), text.FormatBool(a.MutualCHAP))
-		line("digests", "header=%s data=%s", text.FormatBool(a.HeaderDigest), text.FormatBool(a.DataDigest))
+		line("digests", "header=%s data=%s", pick(a.DemandsHeaderDigest, "demanded", text.FormatBool(a.HeaderDigest)),
+			pick(a.DemandsDataDigest, "demanded", text.FormatBool(a.DataDigest)))
 		line("keys", "MaxConnections=%d ErrorRecoveryLevel=%d InitialR2T=%s ImmediateData=%s MaxBurstLength=%d FirstBurstLength=%d",
 			g.MaxConnections, g.ErrorRecoveryLevel, text.FormatBool(g.InitialR2T), text.FormatBool(g.ImmediateData), g.MaxBurstLength, g.FirstBurstLength)
 		line("limits", "MaxRecvDataSegmentLength=%d MaxOutstandingR2T=%d commands=%d", g.PeerMaxRecvDataSegmentLength, g.MaxOutstandingR2T, a.Commands)
@@ -272,6 +330,7 @@ func (a *Abilities) String() string {
 		}
 		line("logical units", "%d", len(a.LUNs))
 		line("unit under test", "%s, %d blocks of %d bytes, write-protected=%s", a.Identity, a.Unit.Blocks, a.Unit.BlockSize, text.FormatBool(a.WriteProtected))
+		line("second session", "%s", pick(a.Alone == "", "granted", a.Alone))
 		line("unknown keys", "NotUnderstood=%s", text.FormatBool(a.TextNegotiation))
 	}
 	line("discovery", "%s, %d targets", text.FormatBool(a.Discovery), len(a.Targets))

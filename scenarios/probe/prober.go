@@ -108,6 +108,16 @@ func (e *DialError) Error() string {
 // Unwrap returns the dialer's error.
 func (e *DialError) Unwrap() error { return e.Err }
 
+// InSession tells whether a connection is open that has logged in to a Normal session, and that neither end has closed as far as is known.
+func (p *Prober) InSession() bool {
+	for _, c := range p.conns {
+		if c.loggedIn && !c.ended && !c.Session.loggedOut && c.Session.Params.SessionType == text.Normal {
+			return true
+		}
+	}
+	return false
+}
+
 // politeTime and politeEvents bound the wait for each logout of Close: a target that does not stop talking is left alone.
 const (
 	politeTime   = 2 * time.Second

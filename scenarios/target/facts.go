@@ -29,6 +29,8 @@ type Facts struct {
 	AuthRequired bool
 	// OpenDiscovery tells that Discovery sessions are granted without credentials, as some targets do that ask for them elsewhere.
 	OpenDiscovery bool
+	// Alone tells why the target bears no second session of one initiator name; empty where it does, or where that is not known.
+	Alone string
 	// Agreed are the results of a login that offers as much as the keys allow; the defaults where that is not known.
 	Agreed text.Params
 }
@@ -46,7 +48,7 @@ func (f *Facts) Other(lun uint64) (uint64, bool) {
 // learned are the facts of a foreign target.
 func learned(front iscsi.Address, a *probe.Abilities) Facts {
 	f := Facts{Front: front, Portal: front, Portals: a.Portals(), LUNs: a.LUNs, Unit: a.Unit, ReadOnly: a.WriteProtected,
-		AuthRequired: a.AuthRequired, OpenDiscovery: a.Discovery && !a.DiscoveryAuth, Agreed: a.Agreed}
+		AuthRequired: a.AuthRequired, OpenDiscovery: a.Discovery && !a.DiscoveryAuth, Agreed: a.Agreed, Alone: a.Alone}
 	if a.Redirect != nil {
 		f.Portal = a.Redirect.Address
 	}

@@ -17,6 +17,7 @@ func (t *T) Login(l probe.Login) *probe.LoginResult {
 	if l.Discovery && t.Facts.OpenDiscovery {
 		l.Auth = probe.AuthNone
 	}
+	t.besideOther(l)
 	r := t.Prober.Login(l)
 	elsewhere := !l.Portal.IsZero() && l.Portal.HostPort() != t.Options().Portal.HostPort()
 	switch {
@@ -28,6 +29,23 @@ func (t *T) Login(l probe.Login) *probe.LoginResult {
 		t.Fail(fmt.Sprintf("the target takes no connections any more: %v", r), "a target that goes on serving its portal")
 	}
 	return r
+}
+
+// besideOther skips the part where it would open a second session on a target that is known to bear only one, unless that is what the row is
+// about.
+func (t *T) besideOther(l probe.Login) {
+	if t.Facts.Alone == "" || l.Discovery || l.Session != nil || l.ISID != nil || l.TSIH != nil ||
+		l.InitiatorName != "" && l.InitiatorName != t.Options().InitiatorName {
+		return
+	}
+	if group, _, _ := strings.Cut(t.env.Check.ID, "."); group == "session-management" || group == "login" {
+		return
+	}
+	for _, p := range append(t.around, t.Prober) {
+		if p.InSession() {
+			t.Skip("The check needs two sessions at a time. %s", t.Facts.Alone)
+		}
+	}
 }
 
 // Granted ends the part unless the login was granted: as a skip where the target asks for credentials that the tester lacks or did not

@@ -28,7 +28,7 @@ func loginBasicChecks() []Check {
 			if a.Response.NSG != pdu.StageOperational {
 				t.Fail(a.Event, "a granted transition to LoginOperationalNegotiation")
 			}
-			t.Survives(t.Finish(w, pdu.StageOperational, NoDigests()), "the session")
+			t.Survives(t.Finish(w, pdu.StageOperational, t.Digests()), "the session")
 		}},
 		{ID: "login.basic.security-direct-to-ffp", Run: securityDirectToFullFeature},
 		{ID: "login.final.traffic-accepted-at-once", Run: trafficAtOnce},

@@ -41,7 +41,7 @@ func headerEcho(t *T) {
 
 func transitOnlyWhenRequested(t *T) {
 	w := t.Connect().Walk(probe.Login{})
-	step := probe.Step{CSG: pdu.StageOperational, Keys: append(t.Names(probe.Login{}), NoDigests()...)}
+	step := probe.Step{CSG: pdu.StageOperational, Keys: append(t.Names(probe.Login{}), t.Digests()...)}
 	for range 2 {
 		if a := t.Accepted(w.Exchange(step)); a.Response.Transit {
 			t.Fail(a.Event, "T=0 in answer to a request with T=0")
@@ -111,7 +111,7 @@ func nonzeroStatusCloses(t *T) {
 		return
 	}
 	w := r.Conn.Walk(probe.Login{})
-	a := w.Exchange(probe.Step{CSG: pdu.StageOperational, NSG: pdu.StageFullFeature, Transit: true, Keys: append(t.Names(probe.Login{}), NoDigests()...)})
+	a := w.Exchange(probe.Step{CSG: pdu.StageOperational, NSG: pdu.StageFullFeature, Transit: true, Keys: append(t.Names(probe.Login{}), t.Digests()...)})
 	if a.OK() {
 		t.Fail("another login on the connection is answered with Status 0", "the target closes the connection")
 	}

@@ -34,7 +34,7 @@ func negotiationChecks() []Check {
 }
 
 func everyKeyAnswered(t *T) {
-	offers := NoDigests("MaxConnections=1", "InitialR2T=No", "ImmediateData=Yes", "MaxBurstLength=262144", "FirstBurstLength=65536",
+	offers := t.Digests("MaxConnections=1", "InitialR2T=No", "ImmediateData=Yes", "MaxBurstLength=262144", "FirstBurstLength=65536",
 		"DefaultTime2Wait=2", "DefaultTime2Retain=20", "MaxOutstandingR2T=1", "DataPDUInOrder=No", "DataSequenceInOrder=No", "ErrorRecoveryLevel=0")
 	r := t.Login(probe.Login{Keys: offers})
 	t.Granted(r)
@@ -74,7 +74,7 @@ func failedLoginLeavesNothing(t *T) {
 	w := c.Walk(probe.Login{})
 	isid := w.ISID
 	t.Accepted(w.Exchange(probe.Step{CSG: pdu.StageOperational,
-		Keys: append(t.Names(probe.Login{}), NoDigests("MaxBurstLength=512", "FirstBurstLength=512")...)}))
+		Keys: append(t.Names(probe.Login{}), t.Digests("MaxBurstLength=512", "FirstBurstLength=512")...)}))
 	// Closing is the stimulus; the target sees the end in any case.
 	_ = c.Close()
 	r := t.Login(probe.Login{ISID: &isid})

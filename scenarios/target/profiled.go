@@ -37,7 +37,7 @@ func OnProfile(t *testing.T, profile *simtarget.Profile, seed uint64) (scenarios
 	}
 	suite := Suite()
 	suite.Embedded, suite.Peer, suite.Abilities = true, "the simulated array "+p.Name, abilities.Known()
-	suite.Stage = profileStage(&p, f, learned(f.URL.Portal, abilities))
+	suite.Stage = profileStage(&p, f, abilities)
 	return suite, abilities, nil
 }
 
@@ -86,16 +86,9 @@ func onProfiled(p *simtarget.Profile, seed uint64, log *trace.Log, f func(networ
 	return f(network)
 }
 
-// demanded is what logins have to offer of a digest that the array demands; empty where it does not.
-func demanded(policy simtarget.DigestPolicy) string {
-	if policy == simtarget.DigestRequire {
-		return "CRC32C,None"
-	}
-	return ""
-}
-
 // profileStage puts a fresh array of the profile before each check.
-func profileStage(p *simtarget.Profile, f Foreign, facts Facts) scenarios.Stage {
+func profileStage(p *simtarget.Profile, f Foreign, a *probe.Abilities) scenarios.Stage {
+	facts := learned(f.URL.Portal, a)
 	return func(_ context.Context, env *scenarios.Env, run func(context.Context, *scenarios.Env) scenarios.Outcome) scenarios.Outcome {
 		var outcome scenarios.Outcome
 		var err error
@@ -105,7 +98,7 @@ func profileStage(p *simtarget.Profile, f Foreign, facts Facts) scenarios.Stage 
 				here := f
 				here.Dial = network.Host(trace.NodeProbe, proberAddress).DialContext
 				env.Peer = &scenarios.Peer{URL: f.URL, Dial: here.Dial, Control: &foreign{facts: facts, asked: here, tapped: true,
-					headerDigest: demanded(p.Data.HeaderDigest), dataDigest: demanded(p.Data.DataDigest)}}
+					headerDigest: demanded(a.DemandsHeaderDigest), dataDigest: demanded(a.DemandsDataDigest)}}
 				outcome = run(ctx, env)
 				outcome.Trace, outcome.Duration = env.Log.Events(), env.Log.Now()
 				return nil

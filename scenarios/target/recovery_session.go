@@ -105,7 +105,7 @@ func failedReinstatement(t *T) {
 		old := t.Open(probe.Login{})
 		c := t.Connect()
 		w := c.Walk(probe.Login{ISID: &old.Session.ISID})
-		w.Exchange(probe.Step{CSG: pdu.StageOperational, Keys: append(t.Names(probe.Login{}), NoDigests()...)})
+		w.Exchange(probe.Step{CSG: pdu.StageOperational, Keys: append(t.Names(probe.Login{}), t.Digests()...)})
 		// The target may have closed first.
 		_ = c.Close()
 		t.bears(old)

@@ -24,7 +24,7 @@ func robustnessChecks() []Check {
 func silentPeer(t *T) {
 	slow := t.Connect()
 	request := slow.Walk(probe.Login{}).Request(probe.Step{CSG: pdu.StageOperational, NSG: pdu.StageFullFeature, Transit: true,
-		Keys: append(t.Names(probe.Login{}), NoDigests()...)})
+		Keys: append(t.Names(probe.Login{}), t.Digests()...)})
 	frame := pdu.Encode(nil, request, pdu.Digests{})
 	// A failed write is the target's right; what counts is the other connection.
 	_ = slow.SendRaw(frame[:len(frame)/2])

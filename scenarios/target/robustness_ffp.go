@@ -32,8 +32,9 @@ func hostileCommandChecks() []Check {
 // deafPeer is a connection of which nobody reads once its login is over: the probe's own take what comes at all times.
 type deafPeer struct {
 	net.Conn
-	window int // commands that the target takes
-	cmdSN  uint32
+	window  int // commands that the target takes
+	cmdSN   uint32
+	digests pdu.Digests
 }
 
 // deaf logs in on a connection of its own.
@@ -41,11 +42,13 @@ func (t *T) deaf() *deafPeer {
 	if t.Facts.AuthRequired {
 		t.Skip("The target asks for authentication, which the login by hand leaves out.")
 	}
+	t.besideOther(probe.Login{})
+	digests := pdu.Digests{Header: t.Options().HeaderDigest != "", Data: t.Options().DataDigest != ""}
 	raw, err := t.dial(t.Context(), "tcp", t.Options().Portal.HostPort())
 	t.Check(err, "connecting")
 	_ = raw.SetDeadline(time.Now().Add(t.Options().AnswerTimeout))
 	reader := pdu.NewReader(raw, pdu.Limits{})
-	said := append(t.Names(probe.Login{}), NoDigests()...)
+	said := append(t.Names(probe.Login{}), t.Digests()...)
 	request := pdu.LoginRequest{Transit: true, CSG: pdu.StageOperational, NSG: pdu.StageFullFeature, ISID: t.NewISID(), CID: 1, ITT: 1, CmdSN: 1,
 		Data: said.Append(nil)}
 	for range 16 {
@@ -58,7 +61,7 @@ func (t *T) deaf() *deafPeer {
 			t.Fail(fmt.Sprintf("a login by hand: %v %v", f, err), "a granted login")
 		}
 		if response.Transit && response.NSG == pdu.StageFullFeature {
-			return &deafPeer{raw, int(response.MaxCmdSN - request.CmdSN + 1), request.CmdSN}
+			return &deafPeer{raw, int(response.MaxCmdSN - request.CmdSN + 1), request.CmdSN, digests}
 		}
 		request.ExpStatSN = response.StatSN + 1
 		answers, _ := text.Parse(f.Data) // what cannot be read is not answered, and the login does not end
@@ -85,7 +88,7 @@ func stopsReading(t *T) {
 			ExpectedDataTransferLength: uint32(n)}
 		copy(command.CDB[:], read.CDB)
 		_ = c.SetDeadline(time.Now().Add(t.Options().AnswerTimeout))
-		if _, err := c.Write(pdu.Encode(nil, command, pdu.Digests{})); err != nil {
+		if _, err := c.Write(pdu.Encode(nil, command, c.digests)); err != nil {
 			break // the target has had enough of it
 		}
 		c.cmdSN++

@@ -139,7 +139,7 @@ func hugeAnnounced(t *T) {
 }
 
 func oversizedLogin(t *T) {
-	keys := append(t.Names(probe.Login{}), NoDigests()...)
+	keys := append(t.Names(probe.Login{}), t.Digests()...)
 	first := keys.Append(nil)
 	for i := 0; len(first) < 65536-64; i++ {
 		first = append(first, fmt.Sprintf("X-org.iscsispec.%05d=%s\x00", i, "a value of some length that nobody understands")...)

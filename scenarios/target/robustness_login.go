@@ -27,7 +27,7 @@ func halfOpen(t *T) {
 	other := t.Open(probe.Login{})
 	began := time.Now()
 	silent, half, part := t.Connect(), t.Connect(), t.Connect()
-	keys := append(t.Names(probe.Login{}), NoDigests()...)
+	keys := append(t.Names(probe.Login{}), t.Digests()...)
 	half.Walk(probe.Login{}).Exchange(probe.Step{CSG: pdu.StageOperational, Keys: keys})
 	request := part.Walk(probe.Login{}).Request(probe.Step{CSG: pdu.StageOperational, NSG: pdu.StageFullFeature, Transit: true, Keys: keys})
 	// A failed write shows in the next event.
@@ -80,7 +80,7 @@ func endlessText(t *T) {
 	other := t.Open(probe.Login{})
 	c := t.Connect()
 	w := c.Walk(probe.Login{})
-	text := append(t.Names(probe.Login{}), NoDigests()...).Append(nil)
+	text := append(t.Names(probe.Login{}), t.Digests()...).Append(nil)
 	text = append(text, "X-org.iscsispec.endless="...)
 	taken, stopped := 0, false
 	for taken < 4<<20 {
@@ -112,7 +112,7 @@ func endlessText(t *T) {
 func endlessRounds(t *T) {
 	c := t.Connect()
 	w := c.Walk(probe.Login{})
-	keys := append(t.Names(probe.Login{}), NoDigests()...)
+	keys := append(t.Names(probe.Login{}), t.Digests()...)
 	for i := range 1000 {
 		a := w.Exchange(probe.Step{CSG: pdu.StageOperational, Keys: keys})
 		keys = nil

@@ -201,7 +201,7 @@ func loginRace(t *T) {
 // to an end fails.
 func (t *T) race(isid *iscsi.ISID) []*probe.Conn {
 	var walks []*probe.Walk
-	step := probe.Step{CSG: pdu.StageOperational, NSG: pdu.StageFullFeature, Transit: true, Keys: append(t.Names(probe.Login{}), NoDigests()...)}
+	step := probe.Step{CSG: pdu.StageOperational, NSG: pdu.StageFullFeature, Transit: true, Keys: append(t.Names(probe.Login{}), t.Digests()...)}
 	for range 16 {
 		walks = append(walks, t.Connect().Walk(probe.Login{ISID: isid}))
 	}

@@ -79,7 +79,7 @@ func Against(ctx context.Context, f Foreign) (scenarios.Suite, *probe.Abilities,
 		// The target is open and does not take the credentials: with them each login would fail, and tell nothing about the target.
 		f.URL.User, f.URL.Password, f.URL.TargetUser, f.URL.TargetPassword = "", "", "", ""
 	}
-	suite.Stage = f.stage(learned(f.URL.Portal, abilities))
+	suite.Stage = f.stage(learned(f.URL.Portal, abilities), abilities)
 	return suite, abilities, nil
 }
 
@@ -124,8 +124,16 @@ type foreign struct {
 	headerDigest, dataDigest string
 }
 
+// demanded is what logins have to offer of a digest that the target demands; empty where it does not.
+func demanded(is bool) string {
+	if is {
+		return "CRC32C,None"
+	}
+	return ""
+}
+
 // stage puts a log before each check; the target is there already.
-func (f Foreign) stage(facts Facts) scenarios.Stage {
+func (f Foreign) stage(facts Facts, a *probe.Abilities) scenarios.Stage {
 	return func(ctx context.Context, env *scenarios.Env, run func(context.Context, *scenarios.Env) scenarios.Outcome) scenarios.Outcome {
 		env.Log = trace.NewLog()
 		url, now := f.URL, facts
@@ -136,7 +144,8 @@ func (f Foreign) stage(facts Facts) scenarios.Stage {
 			}
 			url.Portal, now = fresh.Portal, facts.moved(fresh.Portal)
 		}
-		env.Peer = &scenarios.Peer{URL: url, Dial: f.Dial, Control: &foreign{facts: now, asked: f}}
+		env.Peer = &scenarios.Peer{URL: url, Dial: f.Dial, Control: &foreign{facts: now, asked: f,
+			headerDigest: demanded(a.DemandsHeaderDigest), dataDigest: demanded(a.DemandsDataDigest)}}
 		o := run(ctx, env)
 		o.Trace, o.Duration = env.Log.Events(), env.Log.Now()
 		return o

@@ -21,6 +21,7 @@ type T struct {
 
 	env      *scenarios.Env
 	part     string
+	around   []*probe.Prober // those of the parts around the present one
 	findings []scenarios.Finding
 	passed   int  // parts that came to their end
 	touched  bool // a connection came about, so that a refused dial says something about the target
@@ -78,11 +79,11 @@ func (t *T) PartWith(name string, change func(o *probe.Options), f func()) {
 	opts := prober.Options()
 	opts.Name += " " + name
 	change(&opts)
-	t.part, t.Prober = name, probe.New(prober.Context(), opts)
+	t.part, t.Prober, t.around = name, probe.New(prober.Context(), opts), append(t.around, prober)
 	defer func() {
 		// How the sessions of the part end is no part of its verdict.
 		_ = t.Close()
-		t.part, t.Prober = part, prober
+		t.part, t.Prober, t.around = part, prober, t.around[:len(t.around)-1]
 	}()
 	t.guarded(func() {
 		f()

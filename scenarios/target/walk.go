@@ -76,7 +76,7 @@ func (t *T) LongLogin() *probe.Conn {
 	if a := t.Security(w, pdu.StageOperational); a.FullFeature() {
 		return w.Conn
 	}
-	a := w.Exchange(probe.Step{CSG: pdu.StageOperational, Keys: NoDigests()})
+	a := w.Exchange(probe.Step{CSG: pdu.StageOperational, Keys: t.Digests()})
 	switch {
 	case a.FullFeature():
 		return w.Conn
@@ -87,7 +87,7 @@ func (t *T) LongLogin() *probe.Conn {
 	if a := t.Security(w, pdu.StageOperational); a.FullFeature() {
 		return w.Conn
 	}
-	return t.Finish(w, pdu.StageOperational, NoDigests())
+	return t.Finish(w, pdu.StageOperational, t.Digests())
 }
 
 // Answers are what std-login answers to the keys that the target has proposed and that have no answer yet: the target's own values.
@@ -111,7 +111,19 @@ func Answers(w *probe.Walk) text.Pairs {
 	return answers
 }
 
-// NoDigests are the operational keys of std-login.
+// Digests are the operational keys of std-login for a login by hand: no digests, or what the target is known to demand.
+func (t *T) Digests(more ...string) text.Pairs {
+	keys := NoDigests(more...)
+	if demanded := t.Options().HeaderDigest; demanded != "" {
+		keys.Set(text.KeyHeaderDigest, demanded)
+	}
+	if demanded := t.Options().DataDigest; demanded != "" {
+		keys.Set(text.KeyDataDigest, demanded)
+	}
+	return keys
+}
+
+// NoDigests are the operational keys of std-login before a target that demands no digests.
 func NoDigests(more ...string) text.Pairs {
 	return append(Keys("HeaderDigest=None", "DataDigest=None"), Keys(more...)...)
 }
