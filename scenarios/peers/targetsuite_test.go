@@ -2,6 +2,7 @@ package peers
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -21,8 +22,8 @@ func quick(t *testing.T, url string) target.Foreign {
 	return target.Foreign{URL: u, Seed: 1, QuietTime: time.Second, CloseTimeout: 2 * time.Second, AnswerTimeout: 2 * time.Second}
 }
 
-// judge runs the target suite, or the named groups of it, with a baseline when its file is named.
-func judge(t *testing.T, f target.Foreign, baseline string, groups ...string) []*scenarios.Result {
+// judge runs what is selected of the target suite, with a baseline when its file is named.
+func judge(t *testing.T, f target.Foreign, baseline string, selection scenarios.Selection) []*scenarios.Result {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
@@ -41,7 +42,8 @@ func judge(t *testing.T, f target.Foreign, baseline string, groups ...string) []
 		}
 	}
 	// In a bubble the lengthy ones prove themselves anyway.
-	entries, err := scenarios.Selection{Only: groups, Skip: target.Lengthy()}.Pick(registry.Entries())
+	selection.Skip = target.Lengthy()
+	entries, err := selection.Pick(registry.Entries())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,60 +68,77 @@ func report(t *testing.T, results []*scenarios.Result) {
 	}
 }
 
+// parts is how many peers of a kind share the checks: nearly all of their time goes into waiting for what a target must not do.
+const parts = 8
+
+// shared runs the checks in parts, each with a peer of its own.
+func shared(t *testing.T, one func(t *testing.T, part scenarios.Shard)) {
+	for part := range parts {
+		t.Run(fmt.Sprintf("part %d of %d", part+1, parts), func(t *testing.T) {
+			t.Parallel()
+			one(t, scenarios.Shard{Index: part + 1, Count: parts})
+		})
+	}
+}
+
 // The simulated array is as sound over TCP as in a bubble.
 func TestTargetSuiteOverTCP(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
-		profile string
-		groups  []string // none means all
-	}{
-		{"multi-portal", nil},
-		{"chap", []string{"login", "negotiation", "keys", "auth", "discovery", "digest"}},
-	} {
-		t.Run(c.profile, func(t *testing.T) {
-			t.Parallel()
-			profile, err := simtarget.Builtin(c.profile)
-			if err != nil {
-				t.Fatal(err)
-			}
-			array, err := simtarget.New(profile, simtarget.Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := array.Start(simtarget.ListenLoopback); err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() {
-				if err := array.Close(); err != nil {
-					t.Error(err)
-				}
-			})
-			f := quick(t, array.URLs()[0].String())
-			if users := profile.Login.CHAP.Users; len(users) > 0 {
-				f.URL.User, f.URL.Password = users[0].Name, iscsi.Secret(users[0].Secret)
-			}
-			results := judge(t, f, "", c.groups...)
-			report(t, results)
-			for _, r := range results {
-				if r.Verdict == scenarios.Warn {
-					t.Errorf("%s: warn: %s", r.ID, r.Reason)
-				}
-			}
+	t.Run("multi-portal", func(t *testing.T) {
+		t.Parallel()
+		shared(t, func(t *testing.T, part scenarios.Shard) {
+			overTCP(t, "multi-portal", scenarios.Selection{Shard: part})
 		})
+	})
+	t.Run("chap", func(t *testing.T) {
+		t.Parallel()
+		overTCP(t, "chap", scenarios.Selection{Only: []string{"login", "negotiation", "keys", "auth", "discovery", "digest"}})
+	})
+}
+
+func overTCP(t *testing.T, name string, selection scenarios.Selection) {
+	profile, err := simtarget.Builtin(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	array, err := simtarget.New(profile, simtarget.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := array.Start(simtarget.ListenLoopback); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := array.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	f := quick(t, array.URLs()[0].String())
+	if users := profile.Login.CHAP.Users; len(users) > 0 {
+		f.URL.User, f.URL.Password = users[0].Name, iscsi.Secret(users[0].Secret)
+	}
+	results := judge(t, f, "", selection)
+	report(t, results)
+	for _, r := range results {
+		if r.Verdict == scenarios.Warn {
+			t.Errorf("%s: warn: %s", r.ID, r.Reason)
+		}
 	}
 }
 
 // What the suite finds in tgt is known.
 func TestTargetSuiteAgainstTGT(t *testing.T) {
 	t.Parallel()
-	tgt := TGTFor(t, TGTConfig{})
-	f := quick(t, tgt.URL(0, 0))
-	// A check may fell tgtd, and the next one finds another.
-	f.Fresh = func(context.Context) (iscsi.URL, error) {
-		if tgt.Ended() {
-			tgt = TGTFor(t, TGTConfig{})
+	shared(t, func(t *testing.T, part scenarios.Shard) {
+		tgt := TGTFor(t, TGTConfig{})
+		f := quick(t, tgt.URL(0, 0))
+		// A check may fell tgtd, and the next one finds another.
+		f.Fresh = func(context.Context) (iscsi.URL, error) {
+			if tgt.Ended() {
+				tgt = TGTFor(t, TGTConfig{})
+			}
+			return iscsi.ParseURL(tgt.URL(0, 0))
 		}
-		return iscsi.ParseURL(tgt.URL(0, 0))
-	}
-	report(t, judge(t, f, "../../baselines/tgt.yaml"))
+		report(t, judge(t, f, "../../baselines/tgt.yaml", scenarios.Selection{Shard: part}))
+	})
 }

@@ -1,6 +1,7 @@
 package gotgt
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -9,8 +10,21 @@ import (
 	"github.com/iscsispec/iscsispec/scenarios/target"
 )
 
+// parts is how many gotgts share the checks: nearly all of their time goes into waiting for what a target must not do.
+const parts = 8
+
 // What the suite finds in gotgt is known.
 func TestTargetSuiteAgainstGotgt(t *testing.T) {
+	t.Parallel()
+	for part := range parts {
+		t.Run(fmt.Sprintf("part %d of %d", part+1, parts), func(t *testing.T) {
+			t.Parallel()
+			suiteAgainstGotgt(t, scenarios.Shard{Index: part + 1, Count: parts})
+		})
+	}
+}
+
+func suiteAgainstGotgt(t *testing.T, part scenarios.Shard) {
 	kept, err := Keep(t.Context(), executable(t), 16<<20)
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +48,7 @@ func TestTargetSuiteAgainstGotgt(t *testing.T) {
 		t.Fatal(err)
 	}
 	runner := &scenarios.Runner{T: t, Seed: 1, Allow: scenarios.Disruptive, Baseline: baseline}
-	entries, err := scenarios.Selection{Skip: target.Lengthy()}.Pick(registry.Entries())
+	entries, err := scenarios.Selection{Skip: target.Lengthy(), Shard: part}.Pick(registry.Entries())
 	if err != nil {
 		t.Fatal(err)
 	}
