@@ -16,7 +16,7 @@ const loginKept = 16 << 10
 type live struct {
 	capturer
 	dials  map[string]string // by connection, the node that has dialled it; until the connection is up
-	real   bool // ports are shown as they are
+	real   bool              // ports are shown as they are
 	logins map[string]*keptLogin
 }
 

@@ -73,11 +73,11 @@ func (v *proxyVoice) stopping() {
 func (v *proxyVoice) stopped(counts []faults.Count, n proxy.Counters) (unfired int) {
 	for _, c := range counts {
 		verdict := fmt.Sprintf("fired %d times", c.Fired)
-		switch {
-		case c.Fired == 0:
+		switch c.Fired {
+		case 0:
 			verdict = "NEVER FIRED"
 			unfired++
-		case c.Fired == 1:
+		case 1:
 			verdict = "fired once"
 		}
 		if c.Bites > 0 {

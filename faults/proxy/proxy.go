@@ -112,8 +112,7 @@ func New(o Options) (*Proxy, error) {
 	p.over, p.end = context.WithCancel(context.Background())
 	p.running.Go(p.notify)
 	if err := p.openFronts(); err != nil {
-		p.Close()
-		return nil, err
+		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil
 }
@@ -181,7 +180,9 @@ func (p *Proxy) admit(f *front, near net.Conn) {
 		p.turnAway(c, "refused: "+by.fault.String())
 		return
 	case len(p.conns) >= p.options.MaxConnections:
-		p.crowded.Add(1)
+		if p.crowded.Add(1) == 1 {
+			p.note("%d connections are open: further ones are reset", len(p.conns))
+		}
 		p.turnAway(c, fmt.Sprintf("refused: %d connections are open", len(p.conns)))
 		return
 	case state == trace.LinkSilent:

@@ -68,9 +68,6 @@ func (r *rewriter) watch(f *pdu.Frame) {
 
 func continues(f *pdu.Frame) bool { return f.BHS[1]&0x40 != 0 }
 
-// rewrites tells whether PDUs of an operation code may name portals.
-func rewrites(op pdu.Opcode) bool { return op == pdu.OpLoginResponse || op == pdu.OpTextResponse }
-
 // rewrite replaces the addresses in one PDU of the target's and reports whether anything has changed. Lengths and digests are right then.
 // A PDU whose digest was wrong when it came stays as it is, so that the fault is not hidden.
 func (r *rewriter) rewrite(f *pdu.Frame) bool {

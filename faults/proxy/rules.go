@@ -13,6 +13,9 @@ import (
 // rulesMax bounds the faults that are in force or armed at one time, and those whose counts are kept.
 const rulesMax = 4096
 
+// againMin is how soon, at the soonest, a fault begins again that repeats: a proxy has other things to do.
+const againMin = time.Millisecond
+
 // rule is a fault of a plan, or one that was injected. Proxy.mu guards it.
 type rule struct {
 	fault  faults.Fault
@@ -102,7 +105,11 @@ func (p *Proxy) schedule(r *rule, start time.Time, k int) {
 		p.begin(r)
 		p.schedule(r, start, k+1)
 	}
-	if wait := time.Until(start.Add(at)); wait > 0 {
+	wait := time.Until(start.Add(at))
+	if k > 0 {
+		wait = max(wait, againMin)
+	}
+	if wait > 0 {
 		r.begins = time.AfterFunc(wait, func() {
 			p.mu.Lock()
 			defer p.mu.Unlock()
