@@ -5,7 +5,10 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/iscsispec/iscsispec/faults"
 )
 
 const (
@@ -66,17 +69,22 @@ type carrier struct {
 	closed  bool      // nothing travels any more
 	lost    bool      // nothing more is taken; what waits still travels
 	shape   shape
+	rules   []*rule // of which the shape is made, and stalls
 	stalls  []*stalled
-	last    time.Time // due of what came last
+	felt    []*rule     // those that something has felt and nobody was told of yet
+	shaped  atomic.Bool // something is in the way of what is sent
+	last    time.Time   // due of what came last
 
 	failed   func(error)   // is told, without mu, of a write that fails
 	together func(r *rule) // is told, without mu, of a placed coalesce that has put something together
+	feel     func(r *rule) // is told, without mu, of a fault in force that something has felt
 }
 
 // stalled is a stall in force on one direction.
 type stalled struct {
 	rule *rule
-	left int // bytes that still pass
+	left int  // bytes that still pass
+	over bool // something has had to stay
 }
 
 func newCarrier(seed rand.Source) *carrier {
@@ -116,8 +124,35 @@ func (c *carrier) sendLoad(b []byte, l load) {
 	}
 	c.queue = append(c.queue, parcelled{data: append([]byte(nil), b...), came: time.Now(), due: c.dueOf(l), load: l})
 	c.waiting += len(b)
+	c.feels(len(b))
 	c.mu.Unlock()
+	c.tell()
 	c.ring()
+}
+
+// feels notes the faults in force that bytes feel which come now.
+func (c *carrier) feels(n int) {
+	for _, r := range c.rules {
+		switch f := r.fault; f.Verb {
+		case faults.Split:
+			if n > f.Size {
+				c.felt = append(c.felt, r)
+			}
+		case faults.Delay, faults.Jitter, faults.Throttle, faults.Silence, faults.Blackhole:
+			c.felt = append(c.felt, r)
+		}
+	}
+}
+
+// tell tells of the faults that were felt.
+func (c *carrier) tell() {
+	c.mu.Lock()
+	felt := c.felt
+	c.felt = nil
+	c.mu.Unlock()
+	for _, r := range felt {
+		c.feel(r)
+	}
 }
 
 // dueOf gives the instant before which bytes do not leave. Order is kept, so it never goes back.
@@ -172,6 +207,7 @@ func (c *carrier) run() {
 	defer timer.Stop()
 	for {
 		next, wait, open := c.next()
+		c.tell()
 		switch {
 		case !open:
 			return
@@ -214,6 +250,8 @@ func (c *carrier) next() (next *parcelled, wait time.Duration, open bool) {
 	data, joined := c.gather(most)
 	if !joined {
 		with = nil
+	} else if with == nil {
+		c.felt = append(c.felt, c.coalesces()...)
 	}
 	return &parcelled{data: data, load: load{with: with}}, 0, true
 }
@@ -242,11 +280,26 @@ func (c *carrier) patience(head *parcelled) time.Duration {
 	return max(0, time.Until(head.came.Add(patience)))
 }
 
+// coalesces are the rules in force by which bytes have travelled together.
+func (c *carrier) coalesces() []*rule {
+	var list []*rule
+	for _, r := range c.rules {
+		if r.fault.Verb == faults.Coalesce {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
 // allowed is how many bytes may be written now, as far as stalls tell.
 func (c *carrier) allowed() int {
 	most := gatherMax
 	for _, s := range c.stalls {
 		most = min(most, s.left)
+		if s.left == 0 && !s.over && c.waiting > 0 {
+			s.over = true
+			c.felt = append(c.felt, s.rule)
+		}
 	}
 	return most
 }
@@ -349,11 +402,18 @@ func (c *carrier) hurry(d time.Duration) {
 }
 
 // reshape lets other faults be in force.
-func (c *carrier) reshape(s shape, stalls []*rule) {
+func (c *carrier) reshape(rules []*rule) {
+	var s shape
+	for _, r := range rules {
+		s.add(r.fault)
+	}
 	c.mu.Lock()
-	c.shape = s
+	c.shape, c.rules = s, rules
 	var kept []*stalled
-	for _, r := range stalls {
+	for _, r := range rules {
+		if r.fault.Verb != faults.Stall {
+			continue
+		}
 		i := slices.IndexFunc(c.stalls, func(s *stalled) bool { return s.rule == r })
 		if i < 0 {
 			kept = append(kept, &stalled{rule: r, left: r.fault.After})
@@ -362,6 +422,7 @@ func (c *carrier) reshape(s shape, stalls []*rule) {
 		}
 	}
 	c.stalls = kept
+	c.shaped.Store(len(rules) > 0)
 	if s.rate == 0 {
 		c.free = time.Time{}
 	}

@@ -44,7 +44,8 @@ type conn struct {
 
 	mu       sync.Mutex // never held across a wait
 	far      net.Conn   // toward the array; nil while it is not reached
-	array    string     // the array's address, as it was reached
+	to       string     // the array's portal, as it was dialled
+	array    string     // its address, as it was reached
 	dialogue *pdu.Dialogue
 	rewriter rewriter
 	ended    bool // by a fault, by both ends, or with the proxy
@@ -71,6 +72,11 @@ func newConn(p *Proxy, f *front, near net.Conn, initiator netip.AddrPort, name s
 	for _, f := range []*flow{c.out, c.in} {
 		f.carrier.failed = func(error) { c.reset() }
 		f.carrier.together = func(r *rule) { p.struck(r, c) }
+		f.carrier.feel = func(r *rule) {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.feel(r, c)
+		}
 	}
 	c.rewriter.front = func(named iscsi.Address) (iscsi.Address, bool) { return p.standIn(c, named) }
 	c.rewriter.kept = func(named string) {
@@ -110,7 +116,10 @@ func (c *conn) reach() net.Conn {
 		}
 	}
 	c.stage.Store(stageDialling)
-	address := c.proxy.destination(c.front)
+	address := c.proxy.destination(c)
+	c.mu.Lock()
+	c.to = address
+	c.mu.Unlock()
 	name := c.name + "/array"
 	ctx, cancel := context.WithTimeout(c.over, c.proxy.options.DialTimeout)
 	defer cancel()
@@ -139,6 +148,13 @@ func (c *conn) reach() net.Conn {
 		c.out.carrier.connect(far)
 	}
 	return far
+}
+
+// dialled is the array's portal as it was dialled, "" before.
+func (c *conn) dialled() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.to
 }
 
 // read takes in one direction until its end.

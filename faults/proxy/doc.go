@@ -19,7 +19,7 @@
 // listen, so that initiators see ECONNREFUSED, and nobody can count them; Options.RefuseByReset accepts and resets instead, which can be
 // counted, and is also what happens where the scope of a refuse is less than a portal. A reset is a close with SO_LINGER 0.
 //
-// A portal that moves (the verb move) is dialled at its new address from then on, and its open connections are silent: their machine is gone.
+// A portal that moves (the verb move) is dialled at its new address from then on, and its open connections are reset.
 //
 // # Names
 //

@@ -61,6 +61,10 @@ func (f *flow) accept(b []byte) {
 		}
 		if whole {
 			f.finish()
+			if f.carrier.shaped.Load() { // what shapes deliveries counts PDUs
+				f.carrier.send(b[run:done])
+				run = done
+			}
 		}
 	}
 	f.carrier.send(b[run:])

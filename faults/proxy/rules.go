@@ -22,7 +22,9 @@ type rule struct {
 	armed  *faults.Armed // of a placed fault that counts PDUs
 	count  bool          // it counts; not so what a placed silence leaves in force
 	fired  int           // timed: put into force, or connections cut; placed: PDUs struck
-	bites  int           // connections that it refused or left unanswered
+	bites  int           // what felt it: see faults.Count
+	felt   bool          // something has, since it was put into force
+	by     *rule         // the placed silence of which it is what lasts
 	ends   *time.Timer   // when it heals by itself
 	begins *time.Timer   // when it begins, or begins again
 }
@@ -127,7 +129,7 @@ func (p *Proxy) begin(r *rule) {
 	f := r.fault
 	switch {
 	case f.Placed():
-		p.armed = append(p.armed, r)
+		p.armed = append(slices.DeleteFunc(p.armed, func(r *rule) bool { return r.armed.Spent() }), r)
 		p.watched.Store(true)
 	case f.Verb == faults.Reset || f.Verb == faults.Fin:
 		for _, c := range p.sorted() {
@@ -142,8 +144,12 @@ func (p *Proxy) begin(r *rule) {
 		p.note("a fault is not put into force, since %d are: %s", rulesMax, f)
 	default:
 		p.inForce = append(p.inForce, r)
-		if r.count {
+		r.felt = false
+		if r.count && (f.Verb == faults.Refuse || serviceOf(f) != trace.LinkHeal) { // the others are told when something feels them
 			p.fire(r, "", "in force")
+		}
+		if f.Verb == faults.Move {
+			p.rehome(r, f.String())
 		}
 		if f.For > 0 {
 			r.ends = time.AfterFunc(f.For, func() { p.lift(r) })
@@ -152,27 +158,43 @@ func (p *Proxy) begin(r *rule) {
 	}
 }
 
-// healed ends what lasts within a scope.
+// healed ends what lasts within a scope, placed faults that repeat among it. A placed fault that strikes once still waits for its PDU.
 func (p *Proxy) healed(heal faults.Fault) {
-	p.inForce = slices.DeleteFunc(p.inForce, func(r *rule) bool {
-		if !p.heals(heal.Scope, r.fault.Scope) {
-			return false
-		}
-		if r.ends != nil {
-			r.ends.Stop()
-		}
-		return true
+	p.armed = slices.DeleteFunc(p.armed, func(r *rule) bool {
+		return (r.fault.Each > 0 || r.fault.Chance > 0) && p.heals(heal.Scope, r.fault.Scope)
 	})
-	p.refresh(heal.String())
+	p.discharge(heal.String(), func(r *rule) bool {
+		return p.heals(heal.Scope, r.fault.Scope) || r.by != nil && p.heals(heal.Scope, r.by.fault.Scope)
+	})
 }
 
 // lift ends one rule when its time is over.
 func (p *Proxy) lift(r *rule) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if i := slices.Index(p.inForce, r); i >= 0 && !p.ended {
-		p.inForce = slices.Delete(p.inForce, i, i+1)
-		p.refresh("end of " + r.fault.String())
+	if !p.ended {
+		p.discharge("end of "+r.fault.String(), func(other *rule) bool { return other == r })
+	}
+}
+
+// discharge ends rules. The caller holds p.mu.
+func (p *Proxy) discharge(reason string, over func(*rule) bool) {
+	var gone []*rule
+	p.inForce = slices.DeleteFunc(p.inForce, func(r *rule) bool {
+		if !over(r) {
+			return false
+		}
+		if r.ends != nil {
+			r.ends.Stop()
+		}
+		gone = append(gone, r)
+		return true
+	})
+	p.refresh(reason)
+	for _, r := range gone {
+		if r.fault.Verb == faults.Move {
+			p.rehome(r, reason)
+		}
 	}
 }
 
@@ -190,7 +212,7 @@ func (p *Proxy) holdFrom(c *conn, r *rule) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.ended {
-		p.begin(&rule{fault: faults.Fault{Verb: faults.Silence, Scope: faults.Scope{Conn: c.name}, Dir: r.fault.Dir, For: r.fault.For}})
+		p.begin(&rule{fault: faults.Fault{Verb: faults.Silence, Scope: faults.Scope{Conn: c.name}, Dir: r.fault.Dir, For: r.fault.For}, by: r})
 	}
 }
 

@@ -36,15 +36,50 @@ func (p *Proxy) silenced(c *conn) (bool, <-chan struct{}) {
 }
 
 // destination is where the array is dialled for a front: where its portal has moved to, if it has.
-func (p *Proxy) destination(f *front) string {
+func (p *Proxy) destination(c *conn) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	to, by := p.answering(c.front)
+	if by != nil {
+		p.feel(by, c)
+	}
+	return to
+}
+
+// answering is what answers for a front's portal, and the move by which it does, nil when it is the portal itself. The latest move counts.
+func (p *Proxy) answering(f *front) (string, *rule) {
 	for i := len(p.inForce) - 1; i >= 0; i-- {
 		if r := p.inForce[i]; r.fault.Verb == faults.Move && p.touchesPortal(r.fault.Scope, f) {
-			return r.fault.To.String()
+			return r.fault.To.String(), r
 		}
 	}
-	return f.key
+	return f.key, nil
+}
+
+// rehome resets the connections of a portal for which another machine answers from now on, since that one knows nothing of them. The rule is
+// the move that began or ended. The caller holds p.mu.
+func (p *Proxy) rehome(r *rule, reason string) {
+	for _, f := range p.fronts {
+		if !p.touchesPortal(r.fault.Scope, f) {
+			continue
+		}
+		to, _ := p.answering(f)
+		p.record(trace.Event{Kind: trace.KindLink, Node: trace.NodeNetwork, To: f.key, State: "moved", Reason: "answered by " + to + ": " + reason})
+		for _, c := range p.sorted() {
+			if c.front == f && c.dialled() != "" && c.dialled() != to && c.cut(faults.Reset) {
+				p.feel(r, c)
+			}
+		}
+	}
+}
+
+// feel counts what has felt a fault in force, which has fired when the first has. The caller holds p.mu.
+func (p *Proxy) feel(r *rule, c *conn) {
+	r.bites++
+	if !r.felt && (shapes(r.fault.Verb) || r.fault.Verb == faults.Move) && serviceOf(r.fault) == trace.LinkHeal {
+		p.fire(r, c.name, "felt")
+	}
+	r.felt = true
 }
 
 // refresh brings connections and portals in line with the faults in force. The caller holds p.mu.
@@ -67,33 +102,30 @@ func (p *Proxy) refresh(reason string) {
 // reshape brings a connection in line with the faults in force. The caller holds proxy.mu.
 func (c *conn) reshape() {
 	c.mu.Lock()
-	over, array := c.ended, c.array
+	over := c.ended
 	c.mu.Unlock()
 	if over {
 		return
 	}
 	for _, f := range []*flow{c.out, c.in} {
-		var s shape
-		var stalls []*rule
+		var rules []*rule
 		for _, r := range c.proxy.inForce {
-			if covers(r.fault.Dir, f.dir) && c.proxy.touches(r.fault.Scope, c) {
-				if r.fault.Verb == faults.Stall {
-					stalls = append(stalls, r)
-				}
-				s.add(r.fault, array)
+			if covers(r.fault.Dir, f.dir) && c.proxy.touches(r.fault.Scope, c) && shapes(r.fault.Verb) {
+				rules = append(rules, r)
 			}
 		}
-		f.carrier.reshape(s, stalls)
+		f.carrier.reshape(rules)
 	}
 }
 
-// add brings one more fault in force into a shape. array is where the array was reached.
-func (s *shape) add(f faults.Fault, array string) {
+// shapes tells whether a verb in force changes how open connections carry what is sent.
+func shapes(v faults.Verb) bool { return v.Lasting() && v != faults.Refuse && v != faults.Move }
+
+// add brings one more fault in force into a shape. Stalls are counted elsewhere.
+func (s *shape) add(f faults.Fault) {
 	switch f.Verb {
 	case faults.Blackhole, faults.Silence:
 		s.held = true
-	case faults.Move: // the machine that the connection leads to is gone
-		s.held = s.held || array != "" && array != f.To.String()
 	case faults.Delay:
 		s.delay += f.By
 	case faults.Jitter:
@@ -114,8 +146,8 @@ func (s *shape) add(f faults.Fault, array string) {
 
 // release lets a connection go that a fault has ended, so that it hears of its end.
 func (c *conn) release() {
-	c.out.carrier.reshape(shape{}, nil)
-	c.in.carrier.reshape(shape{}, nil)
+	c.out.carrier.reshape(nil)
+	c.in.carrier.reshape(nil)
 }
 
 // covers tells whether a fault's direction takes in another.
