@@ -52,8 +52,10 @@ func (s *session) acceptCommand(c *connection, r *request) bool {
 	if k.rule != nil && k.rule.Reject != 0 {
 		return refuse(k.rule.Reject)
 	}
+	s.array.dev.DataOut.widen(s, k, len(r.data))
 	k.transfer.begin(s, c, k, h.Final(), r.data)
 	s.tasks.add(k)
+	s.array.dev.DataOut.arrives(s, k)
 	if s.recovery != nil {
 		s.keepAccount(c, k)
 	}

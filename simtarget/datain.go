@@ -18,9 +18,12 @@ func (s *session) respond(c *connection, k *task) {
 	}
 	var sent, pieces int
 	data := dev.Robustness.dataOf(k)
-	data = data[:min(len(data), k.receives())]
+	data = dev.DataIn.cut(k, data)
+	if !s.beforeResponse(c, k, len(data)) {
+		return
+	}
 	inData := len(data) > 0 && d.Status == scsi.StatusGood && s.statusInData && !k.bidi
-	if dev.DataIn.NoFinalBit || dev.SNACK.ForgetUnacknowledged {
+	if dev.DataIn.NoFinalBit || dev.DataIn.EmptyLast || dev.SNACK.ForgetUnacknowledged {
 		inData = false
 	}
 	if len(data) > 0 && d.Status == scsi.StatusGood {
@@ -28,6 +31,10 @@ func (s *session) respond(c *connection, k *task) {
 			s.sendStatus(c, k, s.residual(k, len(d.DataIn)), 0)
 		}
 		sent, pieces = s.sendData(c, k, data, inData)
+		if dev.DataIn.EmptyLast {
+			s.sendPiece(c, k, &pdu.DataIn{Final: true, ITT: k.itt, TTT: pdu.ReservedTag, DataSN: k.dataSN(pieces), BufferOffset: uint32(sent)}, nil, true)
+			pieces++
+		}
 	}
 	if k.kept != nil && k.kept.ackTTT != 0 && s.array.dev.SNACK.ForgetUnacknowledged {
 		s.remove(k)
@@ -70,12 +77,16 @@ func (s *session) residual(k *task, presented int) residual {
 	if !k.read && !k.write {
 		expected = 0
 	}
+	presented = s.array.dev.DataIn.presents(k, presented)
 	r := residual{overflow: presented > expected, underflow: presented < expected}
 	switch {
 	case r.overflow:
 		r.count = uint32(presented - expected)
 	case r.underflow:
 		r.count = uint32(expected - presented)
+	}
+	if s.array.dev.DataOut.SilentOverflow && k.write && r.overflow {
+		return residual{}
 	}
 	return s.array.dev.DataIn.distort(r, k, presented, s.array.dev.Sequencing.BothResidualBits)
 }
@@ -87,7 +98,7 @@ func (s *session) sendData(c *connection, k *task, data []byte, withStatus bool)
 	if !s.inOrder(k) {
 		return s.sendShuffled(c, k, data, withStatus)
 	}
-	segment := max(1, c.params.PeerMaxRecvDataSegmentLength)
+	segment := c.segmentOut()
 	burst, sequence := 0, 0
 	if k.kept != nil {
 		s.recovery.keepData(s.array, k, data)
@@ -122,8 +133,19 @@ func (s *session) sendData(c *connection, k *task, data []byte, withStatus bool)
 	return sent, pieces
 }
 
+// segmentOut is how long a Data-In may be: what the initiator takes, in whole words, so that no padding stands between data (RFC 7143,
+// Section 11.7.7).
+func (c *connection) segmentOut() int {
+	n := c.params.PeerMaxRecvDataSegmentLength
+	if c.array.dev.DataIn.OddSegments {
+		return max(1, n)
+	}
+	return max(4, n&^3)
+}
+
 // sendPiece queues one Data-In. The last one takes the command's buffer along, which is free when the data is on the wire.
 func (s *session) sendPiece(c *connection, k *task, p *pdu.DataIn, data []byte, last bool) {
+	s.array.dev.DataIn.spoil(s, k, p, last)
 	var out outgoing
 	p.EncodeBHS(&out.bhs)
 	out.bhs.SetDataSegmentLength(len(data))
@@ -159,6 +181,9 @@ func (s *session) sendStatus(c *connection, k *task, r residual, pieces int) {
 	}
 	if k.bidi {
 		k.both(&p, pieces)
+	}
+	if s.array.dev.DataIn.LastNumberAsCount {
+		p.ExpDataSN = uint32(max(0, pieces-1))
 	}
 	if len(d.Sense) > 0 && d.Status == scsi.StatusCheckCondition && !s.array.dev.Sequencing.NoSense {
 		p.Data = pdu.SenseSegment(d.Sense)

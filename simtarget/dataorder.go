@@ -16,7 +16,7 @@ func (s *session) inOrder(k *task) bool {
 
 // sendShuffled is sendData for the agreed freedom of order. DataSN counts in the order of sending, and F ends each sequence.
 func (s *session) sendShuffled(c *connection, k *task, data []byte, withStatus bool) (sent, pieces int) {
-	segment, most := max(1, c.params.PeerMaxRecvDataSegmentLength), s.params.MaxBurstLength
+	segment, most := c.segmentOut(), s.params.MaxBurstLength
 	sequences := (len(data) + most - 1) / most
 	for i := range sequences {
 		at := i

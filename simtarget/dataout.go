@@ -48,8 +48,10 @@ func (t *transfer) begin(s *session, c *connection, k *task, final bool, data []
 	}
 	t.first = min(s.params.FirstBurstLength, int(k.edtl))
 	t.unsolicited = !final
+	dev := &s.array.dev.DataOut
+	dev.firstBurst(s, k, len(data))
 	switch {
-	case len(data) > 0 && !s.params.ImmediateData, len(data) > s.params.FirstBurstLength:
+	case len(data) > 0 && !s.params.ImmediateData && !dev.TakesUnagreedImmediate, len(data) > s.params.FirstBurstLength && !dev.IgnoresFirstBurst:
 		t.fault = scsi.UnexpectedUnsolicitedData
 	case len(data) > int(k.edtl):
 		t.fault = scsi.NotEnoughUnsolicitedData
@@ -117,6 +119,7 @@ func (s *session) advance(c *connection, k *task) {
 		k.over = true
 		s.perform(c, k)
 	case k.over || t.got >= t.want && !s.array.dev.DataOut.waits(t):
+		s.array.dev.DataOut.asksForNothing(s, c, k)
 		s.perform(c, k)
 	default:
 		k.phase = phaseData
@@ -131,6 +134,9 @@ func (s *session) solicit(c *connection, k *task) {
 		return
 	}
 	t, dev := &k.transfer, &s.array.dev.DataOut
+	if dev.SolicitAgain && t.r2tSN == 0 {
+		t.asked = 0
+	}
 	for len(t.r2ts) < s.params.MaxOutstandingR2T && t.asked < t.want {
 		n := min(s.params.MaxBurstLength, t.want-t.asked)
 		if dev.SkipLastBurst && t.asked > 0 && t.asked+n == t.want {
@@ -145,6 +151,9 @@ func (s *session) solicit(c *connection, k *task) {
 		p := pdu.R2T{LUN: k.lun, ITT: k.itt, TTT: r.ttt, R2TSN: t.r2tSN, BufferOffset: uint32(r.from), DesiredDataTransferLength: uint32(n)}
 		if dev.ReservedTTT {
 			p.TTT = pdu.ReservedTag
+		}
+		if dev.ConstantTTT {
+			r.ttt, p.TTT = 1, 1
 		}
 		if dev.R2TSNPerSession {
 			p.R2TSN = s.faults.r2tSN
@@ -178,7 +187,11 @@ func (s *session) dataOut(c *connection, h *pdu.BHS, data []byte, damaged bool) 
 	if p.DecodeBHS(h) != nil {
 		return
 	}
-	k := s.tasks.find(p.ITT)
+	dev := &s.array.dev.DataOut
+	if !dev.passes(s, c, h, &p, data) {
+		return
+	}
+	k := dev.owner(s, s.tasks.find(p.ITT), &p)
 	if k == nil || k.conn != c {
 		s.strayData(c, h, &p)
 		return
@@ -194,14 +207,14 @@ func (s *session) dataOut(c *connection, h *pdu.BHS, data []byte, damaged bool) 
 		s.recoverData(c, h, k, &p, data, damaged)
 		return
 	}
-	if p.TTT == pdu.ReservedTag && !s.array.dev.DataOut.ReservedTTT {
+	if p.TTT == pdu.ReservedTag && !dev.ReservedTTT && !(dev.TakesUnasked && !k.transfer.unsolicited) {
 		s.unsolicitedData(c, h, k, &p, data, damaged)
 		return
 	}
-	at := slices.IndexFunc(k.transfer.r2ts, func(r r2t) bool { return r.ttt == p.TTT || s.array.dev.DataOut.ReservedTTT })
+	at := slices.IndexFunc(k.transfer.r2ts, func(r r2t) bool { return dev.takesR2T(&r, p.TTT) })
 	switch {
 	case at < 0 && s.issued(p.TTT):
-	case at < 0, p.LUN != k.lun:
+	case at < 0, p.LUN != k.lun && !dev.IgnoresLUN && !dev.TakesUnasked:
 		if !damaged {
 			s.reject(c, h, pdu.RejectInvalidPDUField)
 		}
@@ -212,7 +225,7 @@ func (s *session) dataOut(c *connection, h *pdu.BHS, data []byte, damaged bool) 
 
 // strayData answers data for no task. What belongs to a task that has ended meanwhile is dropped.
 func (s *session) strayData(c *connection, h *pdu.BHS, p *pdu.DataOut) {
-	if p.TTT != pdu.ReservedTag && s.issued(p.TTT) || p.TTT == pdu.ReservedTag && s.ignored.has(p.ITT) {
+	if !s.array.dev.DataOut.stray(s, c, p) || p.TTT != pdu.ReservedTag && s.issued(p.TTT) || p.TTT == pdu.ReservedTag && s.ignored.has(p.ITT) {
 		return
 	}
 	s.reject(c, h, pdu.RejectInvalidPDUField)
@@ -230,10 +243,10 @@ func (s *session) issued(ttt uint32) bool {
 	return ttt <= s.nextTTT
 }
 
-// unsolicitedData takes data that comes without an R2T.
+// unsolicitedData takes data that comes without an R2T. Its LUN field is reserved (RFC 7143, Section 11.7.4).
 func (s *session) unsolicitedData(c *connection, h *pdu.BHS, k *task, p *pdu.DataOut, data []byte, damaged bool) {
 	t := &k.transfer
-	if !t.unsolicited || p.LUN != k.lun {
+	if !t.unsolicited {
 		if !damaged {
 			s.reject(c, h, pdu.RejectInvalidPDUField)
 		}
@@ -260,6 +273,10 @@ func (s *session) unsolicitedData(c *connection, h *pdu.BHS, k *task, p *pdu.Dat
 		return
 	}
 	t.unsolicited = false
+	s.array.dev.DataOut.shortFirst(t)
+	if s.array.dev.DataOut.UnlimitedUnsolicited {
+		t.first = t.got
+	}
 	if t.got < t.first && int(k.edtl) > s.params.FirstBurstLength && t.fault == 0 {
 		t.fault = scsi.NotEnoughUnsolicitedData
 	}
@@ -271,8 +288,9 @@ func (s *session) solicitedData(c *connection, k *task, at int, p *pdu.DataOut, 
 	t := &k.transfer
 	r := &t.r2ts[at]
 	offset := int(p.BufferOffset)
+	data, rest := s.array.dev.DataOut.solicited(t, r, p, data)
 	switch {
-	case r.spoilt:
+	case r.spoilt, !rest:
 	case damaged:
 		r.spoilt, t.fault = true, scsi.ProtocolServiceCRCError
 	case !s.params.DataPDUInOrder:
@@ -290,6 +308,7 @@ func (s *session) solicitedData(c *connection, k *task, at int, p *pdu.DataOut, 
 	if !p.Final {
 		return
 	}
+	s.array.dev.DataOut.short(t, r)
 	if r.got < r.to && t.fault == 0 {
 		t.fault = scsi.NotEnoughUnsolicitedData
 	}

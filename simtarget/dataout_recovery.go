@@ -155,7 +155,7 @@ func (s *session) putR2T(c *connection, k *task, x askedFor, r2tSN uint32) {
 func (s *session) recoverData(c *connection, h *pdu.BHS, k *task, p *pdu.DataOut, data []byte, damaged bool) {
 	t, r := &k.transfer, k.kept
 	if p.TTT == pdu.ReservedTag {
-		if !t.unsolicited || p.LUN != k.lun {
+		if !t.unsolicited {
 			if !damaged && !r.overdue {
 				s.reject(c, h, pdu.RejectInvalidPDUField)
 			}
@@ -198,10 +198,11 @@ func (r *retained) place(k *task, b *r2t, p *pdu.DataOut, data []byte, damaged, 
 	case !inOrder:
 		b.got = max(b.got, to)
 	case from < b.got || iscsi.SNLess(p.DataSN, b.dataSN):
+		k.conn.array.dev.DataOut.duplicate(r, k, b, len(data))
 		return
 	default:
 		skips := iscsi.SNLess(b.dataSN, p.DataSN) && from > b.got
-		follows := p.DataSN == b.dataSN && from == b.got
+		follows := (p.DataSN == b.dataSN || k.conn.array.dev.DataOut.IgnoresDataSN) && from == b.got
 		b.dataSN, b.got = p.DataSN+1, to
 		if !follows && !skips && !damaged {
 			return

@@ -1,7 +1,5 @@
 package simtarget
 
-import "github.com/iscsispec/iscsispec/scsi"
-
 // SequencingDeviations are faults of numbering, tags and responses.
 type SequencingDeviations struct {
 	// InvertedWindow shows MaxCmdSN = ExpCmdSN - 2 in every fourth PDU.
@@ -69,61 +67,6 @@ func (d *SequencingDeviations) remember(s *session, itt uint32) {
 		s.faults.usedTags = map[uint32]bool{}
 	}
 	s.faults.usedTags[itt] = true
-}
-
-// DataInDeviations are faults of read data.
-type DataInDeviations struct {
-	// DataSNRestarts numbers each sequence from 0.
-	DataSNRestarts bool
-	// NoFinalBit never sets F; status comes apart.
-	NoFinalBit bool
-	// CheckConditionInDataIn puts CHECK CONDITION into a Data-In.
-	CheckConditionInDataIn bool
-	// OffsetRestarts counts Buffer Offset from 0 in each sequence.
-	OffsetRestarts bool
-	// ResidualFromAllocation counts the residual from the allocation length.
-	ResidualFromAllocation bool
-	// SeparateNumbers counts the Data-In PDUs of a bidirectional command from 0, beside its R2Ts.
-	SeparateNumbers bool
-	// StatusBeforeData sends the SCSI Response before the data.
-	StatusBeforeData bool
-}
-
-// distort spoils a residual.
-func (d *DataInDeviations) distort(r residual, k *task, presented int, both bool) residual {
-	if d.ResidualFromAllocation && r.underflow && k.device.Direction == scsi.DataIn {
-		r.count = uint32(max(0, k.device.Length-presented))
-	}
-	if both && r.underflow && k.opcode() == scsi.OpInquiry {
-		r.overflow = true
-	}
-	return r
-}
-
-// DataOutDeviations are faults of write data.
-type DataOutDeviations struct {
-	// ReservedTTT sends R2Ts with the Target Transfer Tag 0xffffffff.
-	ReservedTTT bool
-	// R2TSNPerSession counts R2TSN over all commands.
-	R2TSNPerSession bool
-	// SkipLastBurst never asks for the last burst of a write that needs several.
-	SkipLastBurst bool
-	// LoseLastByte spoils the last byte of each burst.
-	LoseLastByte bool
-	// WaitDespiteImmediate waits for Data-Out although all data came with the command.
-	WaitDespiteImmediate bool
-}
-
-// waits reports whether WaitDespiteImmediate holds a complete write back.
-func (d *DataOutDeviations) waits(t *transfer) bool {
-	return d.WaitDespiteImmediate && t.want > 0 && t.r2tSN == 0 && t.dataSN == 0
-}
-
-// loseLastByte spoils the end of a burst that n more bytes complete.
-func (d *DataOutDeviations) loseLastByte(t *transfer, r *r2t, n int) {
-	if d.LoseLastByte && r.got+n == r.to && r.to <= len(t.buffer.bytes) {
-		t.buffer.bytes[r.to-1] ^= 0xff
-	}
 }
 
 // LogoutDeviations are faults of logout.

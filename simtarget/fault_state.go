@@ -50,6 +50,8 @@ type sessionFaults struct {
 	doomed     uint32 // CmdSN of a command that an earlier request ends
 	dooms      bool
 	lastRead   uint32
+	dataSN     uint32 // of the next Data-In, where all commands share their numbers
+	strayData  int    // Data-Out PDUs for unknown tasks
 	immediates int    // immediate commands so far
 	expStatSN  uint32 // as shown last
 	// What fault_text.go keeps.

@@ -26,6 +26,7 @@ type wireFaults struct {
 	wrongDataDigest   bool // inverted
 	rawHeaderDigest   bool // without the final inversion of the CRC
 	padNotCovered     bool // the data digest leaves the padding out
+	stalePad          bool // other bytes than zero; data digests do not know
 }
 
 // outbox is the queue between whoever makes PDUs and who writes them. Putting never waits.

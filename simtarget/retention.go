@@ -207,7 +207,7 @@ type sentResponses struct {
 // keepPiece keeps account of a Data-In PDU that is about to be sent. Where a sequence of MaxBurstLength ends it asks for a DataACK (RFC 7143,
 // Section 11.7.2).
 func (s *session) keepPiece(r *retained, p *pdu.DataIn, n int, last bool) {
-	piece := dataPiece{from: int(p.BufferOffset), to: int(p.BufferOffset) + n, final: p.Final, ack: p.Final && !last}
+	piece := dataPiece{from: int(p.BufferOffset), to: int(p.BufferOffset) + n, final: p.Final, ack: p.Final && !last || s.array.dev.DataIn.AcknowledgeEach}
 	if piece.ack {
 		if r.ackTTT == 0 {
 			r.ackTTT = s.newTTT()

@@ -137,27 +137,6 @@ func rowsFfpSequencing() []RowDeviation {
 	}
 }
 
-func rowsDataIn() []RowDeviation {
-	return []RowDeviation{
-		{"data-in.datasn.starts-at-zero-and-increments", func(d *Deviations) { d.DataIn.DataSNRestarts = true }},
-		{"data-in.f-bit.ends-each-sequence", func(d *Deviations) { d.DataIn.NoFinalBit = true }},
-		{"data-in.s-bit.implies-f-and-good-status", func(d *Deviations) { d.DataIn.CheckConditionInDataIn = true }},
-		{"data-in.buffer-offset.covers-transfer-exactly-once", func(d *Deviations) { d.DataIn.OffsetRestarts = true }},
-		{"data-in.residual.underflow", func(d *Deviations) { d.DataIn.ResidualFromAllocation = true }},
-		{"data-in.status.after-all-data", func(d *Deviations) { d.DataIn.StatusBeforeData = true }},
-	}
-}
-
-func rowsDataOut() []RowDeviation {
-	return []RowDeviation{
-		{"data-out.r2t.fields", func(d *Deviations) { d.DataOut.ReservedTTT = true }},
-		{"data-out.r2t.r2tsn-sequence", func(d *Deviations) { d.DataOut.R2TSNPerSession = true }},
-		{"data-out.r2t.covers-whole-write", func(d *Deviations) { d.DataOut.SkipLastBurst = true }},
-		{"data-out.solicited.single-pdu-good", func(d *Deviations) { d.DataOut.LoseLastByte = true }},
-		{"data-out.immediate.exact-edtl-good", func(d *Deviations) { d.DataOut.WaitDespiteImmediate = true }},
-	}
-}
-
 func rowsLogout() []RowDeviation {
 	return []RowDeviation{
 		{"logout.close-session.response-and-close", func(d *Deviations) { d.Logout.NoResponse = true }},

@@ -151,6 +151,7 @@ func (c *connection) deliver(out outgoing) {
 		return
 	}
 	c.array.dev.Digest.apply(&out.faults)
+	out.faults.stalePad = c.array.dev.DataIn.StalePadding
 	if c.array.rules.altering.Load() {
 		c.array.alter(c, &out)
 		return

@@ -312,7 +312,7 @@ func (s *session) snackRData(c *connection, h *pdu.BHS, p *pdu.SNACKRequest) {
 
 // resegment cuts what is not acknowledged anew and sends it: the numbers begin where the acknowledgement ended.
 func (s *session) resegment(c *connection, r *retained) {
-	segment := max(1, c.params.PeerMaxRecvDataSegmentLength)
+	segment := c.segmentOut()
 	if s.array.dev.SNACK.OldSegments && len(r.pieces) > 0 {
 		segment = max(segment, r.pieces[0].to-r.pieces[0].from)
 	}

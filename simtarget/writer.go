@@ -142,7 +142,7 @@ func (b *batch) add(p *outgoing) {
 	b.pieces = append(b.pieces, piece{data: p.data})
 	start = len(b.arena)
 	for range -len(p.data) & 3 {
-		b.arena = append(b.arena, 0)
+		b.arena = append(b.arena, p.pad())
 	}
 	if p.digests.Data {
 		b.arena = binary.LittleEndian.AppendUint32(b.arena, p.dataDigest())
@@ -211,6 +211,14 @@ func (p *outgoing) headerDigest() uint32 {
 		sum = ^sum
 	}
 	return sum
+}
+
+// pad is what fills data up to whole words.
+func (p *outgoing) pad() byte {
+	if p.faults.stalePad {
+		return 0xa5
+	}
+	return 0
 }
 
 func (p *outgoing) dataDigest() uint32 {

@@ -3,10 +3,8 @@ package target
 import (
 	"bytes"
 	"fmt"
-	"math"
 
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
-	"github.com/iscsispec/iscsispec/iscsi/text"
 	"github.com/iscsispec/iscsispec/scenarios/probe"
 	"github.com/iscsispec/iscsispec/scsi"
 )
@@ -56,13 +54,7 @@ func finalEndsSequence(t *T) {
 
 func statusBitImplies(t *T) {
 	c := t.Open(probe.Login{})
-	unit, err := c.Capacity()
-	t.Check(err, "the size of the logical unit")
-	beyond := probe.Command{CDB: scsi.Read16(unit.Blocks, 1), Read: int(unit.BlockSize)}
-	if unit.Blocks <= math.MaxUint32 {
-		beyond.CDB = scsi.Read10(uint32(unit.Blocks), 1)
-	}
-	for _, command := range []probe.Command{t.Read(c, 0, t.room(c, 0, 8<<10)), inquiry(), beyond} {
+	for _, command := range []probe.Command{t.Read(c, 0, t.room(c, 0, 8<<10)), inquiry(), pastEnd(unitOf(t, c), 1)} {
 		t.answered(c.Execute(command))
 	}
 	t.answered(c.Execute(probe.TestUnitReady())) // a fence
@@ -110,27 +102,18 @@ func readCoversOnce(t *T) {
 }
 
 func readUnderflow(t *T) {
-	l := t.Login(probe.Login{Keys: Keys("iSCSIProtocolLevel=1")})
-	if !l.Granted() {
-		// How a target takes a key that it may not know is the matter of other checks.
-		l = t.Login(probe.Login{})
-	}
-	c := t.Granted(l)
-	t.Check(c.ClearUnitAttentions(), "TEST UNIT READY after the login")
+	c, declares := t.current()
 	const expected = 4096
 	r := t.Good(c.Execute(probe.Command{CDB: scsi.Inquiry(255), Read: expected}), "INQUIRY")
-	n := 0
-	for _, p := range r.Task.DataIns {
-		n += len(p.Data)
-	}
+	n := bytesIn(r)
 	missing := uint32(max(0, expected-n))
 	want := fmt.Sprintf("U=1 and a residual of %d after %d bytes", missing, n)
 	got := fmt.Sprintf("U=%t, O=%t, a residual of %d", r.Underflow, r.Overflow, r.Residual)
-	switch level, _ := l.Answer(text.KeyISCSIProtocolLevel); {
+	switch {
 	case r.Overflow:
 		t.Fail(got, want)
 	case missing == 0 && !r.Underflow:
-	case !r.Underflow && (level == "" || level == "0" || level == text.NotUnderstood):
+	case !r.Underflow && !declares:
 		t.Warn("RFC 3720, which the target may follow, left the U bit optional.", got, want)
 	case !r.Underflow, r.Residual != missing:
 		t.Fail(got, want)
