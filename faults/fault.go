@@ -27,7 +27,7 @@ const (
 	Truncate  Verb = "truncate"  // placed: the PDU's bytes from Byte on vanish; the connection lives on, out of step
 	Drop      Verb = "drop"      // placed: the PDU vanishes, all others pass
 	Move      Verb = "move"      // timed: the portal's address is answered by the machine that listens at To, which resets open connections
-	Heal      Verb = "heal"      // timed: ends everything in scope that is in force, and placed faults that repeat
+	Heal      Verb = "heal"      // timed: ends everything in scope that is in force, and placed faults that repeat; a timed one still comes again
 )
 
 // Verbs are all verbs, in the order of their documentation.

@@ -206,7 +206,7 @@ func (n *Network) hold(c *link) {
 			}
 		}
 		s.reshape()
-		if !s.lost {
+		if !s.lost || by == nil { // what a cut has left on its way still comes when the silence is over
 			s.hold(by)
 		}
 	}

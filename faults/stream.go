@@ -25,6 +25,7 @@ type segment struct {
 	divided bool          // one of several that a split has made
 	wait    *rule         // the coalesce for which it waits for more
 	rule    *rule         // of a segmentHold
+	sure    bool          // of a segmentReset: a fault's own, which comes even if only after a silence
 }
 
 // stream is one direction of a connection: what travels toward one end. The network's mutex guards it.
@@ -63,7 +64,7 @@ func (s *stream) jitter() time.Duration {
 // push sends a segment on its way.
 func (s *stream) push(seg segment) {
 	n := s.link.network
-	if s.held != nil && seg.kind == segmentReset {
+	if s.held != nil && seg.kind == segmentReset && !seg.sure {
 		return // TCP repeats lost data but not a lost reset
 	}
 	if seg.kind == segmentCredit {

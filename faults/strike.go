@@ -125,13 +125,13 @@ func (c *link) cutHere(s *stream, v Verb) {
 		kind = segmentFin
 	}
 	back := c.opposite(s.toward).in
-	s.push(segment{kind: kind})
+	s.push(segment{kind: kind, sure: true})
 	s.lost, s.ended = true, v == Fin
 	if v == Reset {
 		back.drop()
 	}
 	back.due = max(back.due, s.due)
-	back.push(segment{kind: kind})
+	back.push(segment{kind: kind, sure: true})
 	back.lost, back.ended = true, v == Fin
 	c.network.record(trace.Event{Kind: kindLink, Node: nodeNetwork, Conn: c.name, To: c.portal.String(), State: stateCut, Reason: string(v)})
 }
