@@ -59,6 +59,22 @@ func (j *Judge) WantOneOf(ok bool, rule string, expected []string, actual string
 	return j.add(v, rule, expected, actual, evidence)
 }
 
+// Take adds what a judge over traces has found, and tells whether it is all as expected. No finding is a failure: the judge saw nothing.
+func (j *Judge) Take(findings ...scenarios.Finding) bool {
+	ok := len(findings) > 0
+	for _, f := range findings {
+		if j.part != "" {
+			f.Part = j.part
+		}
+		j.findings = append(j.findings, f)
+		ok = ok && f.Verdict == scenarios.Pass
+	}
+	if len(findings) == 0 {
+		return j.Want(false, "what the judge looks at", "something in the trace", "nothing")
+	}
+	return ok
+}
+
 // Lenient records what the row calls a warning: accepted from others, a failure of the project's own initiator.
 func (j *Judge) Lenient(rule, expected, actual string, evidence ...trace.Event) {
 	j.add(scenarios.Warn, rule, []string{expected}, actual, evidence)

@@ -97,7 +97,7 @@ func TestDialsOfATrace(t *testing.T) {
 		return trace.Event{At: seconds(at), Kind: kind, Node: trace.NodeInitiator, Conn: conn, To: PortalAddress(conn[:1]), State: state}
 	}
 	r := &Run{Events: trace.Events{
-		{At: seconds(1), Kind: trace.KindSession, Op: opAttempt, Session: 5, To: PortalAddress("A"), Node: trace.NodeInitiator},
+		{At: seconds(1), Kind: trace.KindSession, Op: "attempt", Session: 5, To: PortalAddress("A"), Node: trace.NodeInitiator},
 		note(1, trace.KindDial, "A#1", ""), note(1.1, trace.KindConnUp, "A#1", ""), note(3, trace.KindConnClosed, "A#1", trace.CloseRSTReceived),
 		note(2, trace.KindDial, "B#1", ""), note(2.5, trace.KindDialFailed, "B#1", ""),
 		note(8, trace.KindDial, "A#2", ""),

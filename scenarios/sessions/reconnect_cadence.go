@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/iscsispec/iscsispec/initiator"
+	"github.com/iscsispec/iscsispec/scenarios/clocks"
 	"github.com/iscsispec/iscsispec/simtarget"
 )
 
@@ -75,15 +76,23 @@ func spaced(name string, interval time.Duration) Plan {
 		Steps: slices.Concat(established(), outage(seconds(35)))}
 }
 
-// judgeGaps expects attempts, in order, to begin so far apart. It says so once for all gaps that are right.
+// judgeGaps expects attempts, in order, to begin exactly so far apart. It says so once for all gaps that are right.
 func judgeGaps(j *Judge, attempts []Dial, interval time.Duration) bool {
-	gaps := Gaps(Starts(attempts))
-	for i, gap := range gaps {
-		if gap < interval-Slack || gap > interval+Slack {
-			return j.Took("the gap between consecutive attempts", gap, interval, attempts[i].Event, attempts[i+1].Event)
-		}
+	return judgeJittered(j, attempts, interval, 0)
+}
+
+// judgeJittered expects gaps that differ by a share of the interval at most.
+func judgeJittered(j *Judge, dials []Dial, interval time.Duration, jitter float64) bool {
+	var attempts []clocks.Attempt
+	for _, d := range dials {
+		attempts = append(attempts, clocks.AttemptOf(d))
 	}
-	return j.Want(len(gaps) > 0, "the gaps between attempts", interval.String()+" each", Durations(gaps), DialEvents(attempts)...)
+	return j.Take(clocks.Spaced(attempts, clocks.Terms{Interval: interval, Jitter: jitter}))
+}
+
+// judgeClocks holds every session of a run to the cadence, to its identity and to the latency of its devices.
+func judgeClocks(j *Judge, r *Run, t clocks.Terms) bool {
+	return j.In(r).Take(clocks.Judge(r.Events, t)...)
 }
 
 func judgeCadence(j *Judge, runs []*Run) {
@@ -93,6 +102,7 @@ func judgeCadence(j *Judge, runs []*Run) {
 	attempts := r.Dials(DialledFrom(cut), DialledBefore(cut+seconds(60)))
 	j.Count("attempts in the 60 s after the loss", len(attempts), 11, 13, DialEvents(attempts)...)
 	judgeGaps(j, attempts, defaultInterval)
+	judgeClocks(j, r, clocks.Guideline())
 }
 
 func judgeConfigurable(j *Judge, runs []*Run) {

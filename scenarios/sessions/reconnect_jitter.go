@@ -52,22 +52,16 @@ func judgeJitter(j *Judge, runs []*Run) {
 		if !j.Count("gaps between attempts", len(gaps), jitterGaps, 110, DialEvents(attempts)...) {
 			continue
 		}
-		band := time.Duration(share*float64(defaultInterval)) + Slack
-		sum, outside := time.Duration(0), 0
-		for n, gap := range gaps {
+		judgeJittered(j, attempts, defaultInterval, share)
+		sum := time.Duration(0)
+		for _, gap := range gaps {
 			sum += gap
-			if gap < defaultInterval-band || gap > defaultInterval+band {
-				if outside++; outside == 1 {
-					j.Within(fmt.Sprintf("gap %d", n+1), gap, defaultInterval-band, defaultInterval+band, attempts[n+1].Event)
-				}
-			}
 		}
-		j.Equal("gaps outside their band", outside, 0)
 		mean := sum / time.Duration(len(gaps))
 		off := time.Duration(jitterMean * float64(defaultInterval))
 		j.Within("the mean gap", mean, defaultInterval-off, defaultInterval+off)
 		spread := slices.Max(gaps) - slices.Min(gaps)
-		if share > 0 && spread < band/2 {
+		if share > 0 && spread < time.Duration(share*float64(defaultInterval))/2 {
 			j.Unclear("the jitter", fmt.Sprintf("all gaps within %v of each other", spread))
 		}
 	}

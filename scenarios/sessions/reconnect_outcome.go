@@ -193,7 +193,7 @@ func judgeSilentLoss(j *Judge, runs []*Run) {
 	}
 	gone := r.Devices(id, DeviceGone)
 	if j.Count("devices removed", len(gone), 1, 1, DeviceEvents(gone)...) {
-		j.Within("their removal", gone[0].At, lost+defaultLatency, lost+defaultLatency+Slack, gone[0].Event)
+		judgeLatency(j, r, id, defaultLatency)
 	}
 	judgeSameSession(j, r, "after")
 	j.Outcome(r.Op("probe"), Good)

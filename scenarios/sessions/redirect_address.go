@@ -1,7 +1,6 @@
 package sessions
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/iscsispec/iscsispec/initiator"
@@ -142,11 +141,7 @@ func judgeAstray(j *Judge, runs []*Run) {
 		cut, heal := r.At("cut"), r.At("heal")
 		attempts := r.Dials(DialledTo("A"), DialledFrom(cut), DialledBefore(heal))
 		j.Count("attempts at A while it redirects", len(attempts), 5, 6, DialEvents(attempts)...)
-		for i, gap := range Gaps(Starts(attempts)) {
-			if !j.Took(fmt.Sprintf("the gap before attempt %d", i+2), gap, defaultInterval, attempts[i+1].Event) {
-				break
-			}
-		}
+		judgeGaps(j, attempts, defaultInterval)
 		after := r.Dials(DialledTo("A"), DialledFrom(heal), LoggedIn)
 		j.Count("logins at A once it redirects no more", len(after), 1, 1, DialEvents(after)...)
 	}

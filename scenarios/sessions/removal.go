@@ -1,7 +1,6 @@
 package sessions
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -54,8 +53,8 @@ func judgeAtSixtySeconds(j *Judge, runs []*Run) {
 		if !j.Count("devices removed", len(gone), 3, 3, DeviceEvents(gone)...) {
 			continue
 		}
+		judgeLatency(j, r, id, defaultLatency)
 		for _, c := range gone {
-			j.Within(fmt.Sprintf("removal of LUN %d", c.LUN), c.At, lost+defaultLatency, lost+defaultLatency+Slack, c.Event)
 			j.Equal("all units leave at one instant", c.At, gone[0].At, c.Event)
 		}
 	}

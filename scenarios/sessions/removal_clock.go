@@ -1,12 +1,12 @@
 package sessions
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
 	"github.com/iscsispec/iscsispec/initiator"
 	"github.com/iscsispec/iscsispec/iscsi"
+	"github.com/iscsispec/iscsispec/scenarios/clocks"
 	"github.com/iscsispec/iscsispec/simtarget"
 )
 
@@ -122,6 +122,7 @@ func removalConfigurableChecks() []Check {
 			r := runs[0]
 			j.Outcome(r.Op("s"), OK)
 			j.None("removals", "none", DeviceEvents(r.Devices(0, DeviceGone)))
+			judgeLatency(j, r, r.Session("s"), clocks.Never)
 			j.Outcome(r.Op("probe"), Good)
 		},
 		Defects: []Defect{
@@ -174,9 +175,17 @@ func judgeRemovedAfter(j *Judge, r *Run, latency time.Duration) {
 	if !j.Count("devices removed", len(gone), max(arrived, 1), max(arrived, 1), DeviceEvents(gone)...) {
 		return
 	}
-	for _, c := range gone {
-		j.Within(fmt.Sprintf("removal of LUN %d, counted from the loss", c.LUN), c.At-lost, latency, latency+Slack, c.Event)
+	judgeLatency(j, r, id, latency)
+}
+
+// judgeLatency holds the devices of one session to a latency, over all its outages, and to no tolerance.
+func judgeLatency(j *Judge, r *Run, id uint64, latency time.Duration) bool {
+	for _, s := range clocks.Sessions(r.Events) {
+		if s.ID == id {
+			return j.Take(clocks.Removal(s, clocks.Terms{Latency: latency, BootLatency: clocks.Never})...)
+		}
 	}
+	return j.Want(false, "the session", "in the trace", "not there")
 }
 
 func judgeFromDetection(j *Judge, runs []*Run) {
@@ -200,8 +209,8 @@ func judgeResets(j *Judge, runs []*Run) {
 	j.Outcome(r.Op("probe"), Good)
 	gone := r.Devices(id, DeviceGone)
 	if j.Count("devices removed", len(gone), 1, 1, DeviceEvents(gone)...) {
-		lost := r.Lost(id, r.At("cut2"))
-		j.Within("the removal, counted from the second loss", gone[0].At-lost, defaultLatency, defaultLatency+Slack, gone[0].Event)
+		j.Want(gone[0].At > r.At("cut2"), "the removal", "after the second loss", gone[0].At.String(), gone[0].Event)
+		judgeLatency(j, r, id, defaultLatency)
 	}
 }
 
@@ -216,6 +225,7 @@ func judgeFlapping(j *Judge, runs []*Run) {
 	writes := r.Ops("write")
 	j.Count("writes", len(writes), flaps, flaps)
 	j.Outcomes("the write of each cycle", writes, Good)
+	judgeClocks(j, r, clocks.Guideline())
 }
 
 func judgeZero(j *Judge, runs []*Run) {

@@ -89,14 +89,7 @@ func judgeExposedFields(j *Judge, runs []*Run) {
 }
 
 // answered gives the value that the target gave for a key in the login.
-func answered(d Dial, key string) (string, bool) {
-	for _, p := range d.Responses {
-		if value, ok := p.Keys.Get(key); ok {
-			return value, true
-		}
-	}
-	return "", false
-}
+func answered(d Dial, key string) (string, bool) { return d.Answered(key) }
 
 func judgeUpdates(j *Judge, runs []*Run) {
 	r := runs[0]

@@ -269,9 +269,7 @@ func judgeInformationalReconnects(j *Judge, runs []*Run) {
 	cut := r.At("cut")
 	attempts := r.Dials(DialledFrom(cut))
 	j.Count("attempts", len(attempts), 3, 4, DialEvents(attempts)...)
-	for i, gap := range Gaps(Starts(attempts)) {
-		j.Took(fmt.Sprintf("the gap before attempt %d", i+2), gap, defaultInterval, attempts[i+1].Event)
-	}
+	judgeGaps(j, attempts, defaultInterval)
 }
 
 // informationalDown asks three things of an informational session whose link is down.
@@ -410,16 +408,12 @@ func judgeBootKeepsDevice(j *Judge, runs []*Run) {
 	j.Outcome(r.Op("probe"), Good)
 	attempts := r.Dials(DialledFrom(cut), DialledBefore(heal))
 	j.Count("attempts while the link is down", len(attempts), 18, 19, DialEvents(attempts)...)
-	for i, gap := range Gaps(Starts(attempts)) {
-		if !j.Took(fmt.Sprintf("the gap before attempt %d", i+2), gap, defaultInterval, attempts[i+1].Event) {
-			break
-		}
-	}
+	judgeGaps(j, attempts, defaultInterval)
 	id := r.Session("s")
 	gone := r.Devices(id, DeviceGone)
 	if j.Count("devices removed", len(gone), 1, 1, DeviceEvents(gone)...) {
 		j.Equal("the one removed", gone[0].LUN, 1, gone[0].Event)
-		j.Within("its removal", gone[0].At, r.Lost(id, cut)+defaultLatency, r.Lost(id, cut)+defaultLatency+Slack, gone[0].Event)
+		judgeLatency(j, r, id, defaultLatency)
 	}
 	back := Since(r.Devices(id, DeviceArrived), heal)
 	if j.Count("devices that came back", len(back), 1, 1, DeviceEvents(back)...) {

@@ -3,40 +3,18 @@ package sessions
 import (
 	"encoding/binary"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
 	"github.com/iscsispec/iscsispec/iscsi/text"
+	"github.com/iscsispec/iscsispec/scenarios/clocks"
 	"github.com/iscsispec/iscsispec/scsi"
 	"github.com/iscsispec/iscsispec/trace"
 )
 
 // Wire is one PDU as it passed one end of a connection.
-type Wire struct {
-	At time.Duration
-	// Conn is the connection's name, "<portal>#<n>".
-	Conn string
-	// Node is whose end recorded it.
-	Node string
-	// FromInitiator tells who sent it.
-	FromInitiator bool
-	// PDU is decoded; nil for an undefined operation code.
-	PDU pdu.PDU
-	// Frame is as it travelled, with the digests it carried.
-	Frame *pdu.Frame
-	Event trace.Event
-}
-
-// Portal is the address that the connection was dialled to.
-func (w Wire) Portal() string {
-	portal, _, _ := strings.Cut(w.Conn, "#")
-	return portal
-}
-
-// Opcode is the PDU's operation code.
-func (w Wire) Opcode() pdu.Opcode { return w.Frame.Opcode() }
+type Wire = clocks.Wire
 
 // Filter picks PDUs.
 type Filter func(w Wire) bool
@@ -98,12 +76,7 @@ func (r *Run) wire(node func(string) bool, filters []Filter) []Wire {
 		if e.PDU == nil || !e.Is(trace.KindPDUSent, trace.KindPDUReceived) || !node(e.Node) {
 			continue
 		}
-		w := Wire{At: e.At, Conn: e.Conn, Node: e.Node, Frame: e.PDU.Frame(), Event: *e,
-			FromInitiator: (e.Kind == trace.KindPDUSent) == (e.Node == trace.NodeInitiator)}
-		if p, err := w.Frame.Decode(); err == nil {
-			w.PDU = p
-		}
-		if all(w, filters) {
+		if w := clocks.WireOf(*e); all(w, filters) {
 			found = append(found, w)
 		}
 	}
