@@ -2,6 +2,7 @@ package trace
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -43,6 +44,7 @@ type Log struct {
 	sink   Sink // of a Log that keeps nothing itself; else nil
 
 	accepted atomic.Uint64 // connections of Listeners
+	dialled  atomic.Uint64 // connections that NameDialled has named
 
 	mu      sync.Mutex
 	events  []Event
@@ -55,6 +57,15 @@ func NewLog() *Log { return NewLimitedLog(Limits{}) }
 
 // NewLimitedLog returns an empty Log whose clock starts now.
 func NewLimitedLog(l Limits) *Log { return &Log{start: time.Now(), limits: l.orDefault()} }
+
+// NameDialled gives a connection to an address a name that no other one of this Log has: "127.0.0.1:3260#2" is the second that was named,
+// to whatever address. A nil Log names all of them alike.
+func (l *Log) NameDialled(address string) string {
+	if l == nil {
+		return address
+	}
+	return fmt.Sprintf("%s#%d", address, l.dialled.Add(1))
+}
 
 // Enabled reports whether anybody listens.
 func (l *Log) Enabled() bool { return l != nil }

@@ -116,3 +116,15 @@ func TestQueries(t *testing.T) {
 		break
 	}
 }
+
+// Several probes of one check share a log: their connections must not pass for one.
+func TestNamesOfDialledConnectionsDiffer(t *testing.T) {
+	log := NewLog()
+	first, second := log.NameDialled("127.0.0.1:3260"), log.NameDialled("127.0.0.1:3260")
+	if first != "127.0.0.1:3260#1" || second != "127.0.0.1:3260#2" {
+		t.Errorf("named %q and %q", first, second)
+	}
+	if name := (*Log)(nil).NameDialled("a"); name != "a" {
+		t.Errorf("without a log: %q", name)
+	}
+}

@@ -84,7 +84,7 @@ func (p *Prober) DialTo(portal iscsi.Address) (*Conn, error) {
 	}
 	number := len(p.conns) + 1
 	if !p.opts.Tapped {
-		raw = p.opts.Log.Tap(raw, trace.NodeProbe, fmt.Sprintf("%s#%d", portal.HostPort(), number))
+		raw = p.opts.Log.Tap(raw, trace.NodeProbe, p.opts.Log.NameDialled(portal.HostPort()))
 	}
 	c := &Conn{prober: p, Stream: NewStream(raw, "", nil), number: number, portal: portal, AnswerPings: true,
 		Session: &Session{ISID: p.NewISID(), CmdSN: 1, Params: text.DefaultParams()}, Params: text.DefaultParams(), CID: 1, nextTag: 1}
