@@ -6,6 +6,7 @@ SHELL := /bin/bash
 GO        ?= go
 FUZZTIME  ?= 10s
 SIEGETIME ?= 5m
+PLANS     ?= 100000
 BIN       := $(CURDIR)/.bin
 export PATH := $(BIN):$(PATH)
 
@@ -16,7 +17,7 @@ STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # The real peers that some tests talk to, as tool:package of Debian. Kept in step with .ci/run.
 PEERS := tgtd:tgt iscsi-ls:libiscsi-bin qemu-img:qemu-utils tshark:tshark
 
-.PHONY: menu build check test race peers bench arraybench mutants exhaustive fuzz siege lint clean
+.PHONY: menu build check test race peers bench arraybench mutants exhaustive plans fuzz siege lint clean
 
 menu:
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -63,6 +64,9 @@ mutants: ## prove every check: it passes the sound peer and fails the peer with 
 
 exhaustive: ## cut the link at every single position of three workloads
 	ISCSISPEC_EXHAUSTIVE=1 $(GO) test -run Exhaustive -v -timeout 60m ./scenarios/...
+
+plans: ## run PLANS random plans of several faults (100000) and judge the data; failing ones are shrunk and saved in out/plans
+	ISCSISPEC_PLANS=$(PLANS) ISCSISPEC_PLANS_OUT=$(CURDIR)/out/plans $(GO) test -run '^TestPlans$$' -v -timeout 120m ./scenarios/integrity
 
 fuzz: ## fuzz every codec and every peer for FUZZTIME each (10s)
 	@for package in $$($(GO) list ./...); do \

@@ -256,6 +256,18 @@ func (s *managedSession) failQueue(match func(*pending) bool, err error, lose bo
 	}
 }
 
+// forgetLast lets a deviating initiator drop the last waiting request for the units that match.
+func (s *managedSession) forgetLast(match func(lun uint64) bool) {
+	waiting := s.queue.take(func(p *pending) bool { return match(p.req.LUN) })
+	for i, p := range waiting {
+		if i < len(waiting)-1 {
+			s.queue.restore(p)
+			continue
+		}
+		s.m.park(s, p)
+	}
+}
+
 // parkFlying leaves what the Session never answered, which only a deviating one does, for the end of the Manager.
 func (s *managedSession) parkFlying() {
 	for _, p := range s.inOrder() {

@@ -22,6 +22,8 @@ type QueueDeviations struct {
 	CountNeverFalls bool
 	// KeepAtRemoval keeps the queue when the devices leave, and replays it when they return.
 	KeepAtRemoval bool
+	// ForgetAtRemoval drops the last of several requests that wait when their device leaves, without completing it.
+	ForgetAtRemoval bool
 	// ReplayTimedOut reports a request whose deadline passed as timed out and replays it nevertheless.
 	ReplayTimedOut bool
 	// AbortKeepsEntry reports a queued request as aborted and replays it nevertheless.

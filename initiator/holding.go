@@ -84,6 +84,9 @@ func (s *managedSession) removeLUNs(match func(lun uint64) bool, reason string) 
 	}
 	dev := s.m.dev
 	left := s.queue.length() / 2
+	if dev.Queue.ForgetAtRemoval && s.queue.length() > 1 {
+		s.forgetLast(match)
+	}
 	s.failQueue(func(p *pending) bool {
 		if dev.Queue.KeepAtRemoval || !match(p.req.LUN) {
 			return false

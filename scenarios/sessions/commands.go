@@ -30,6 +30,7 @@ type request struct {
 	blocks int                               // of a Read or Write
 	device bool                              // over whichever path
 	check  func(r *initiator.Request) string // the outcome that a GOOD one really has; nil for GOOD
+	tell   bool                              // what each block held that was read
 }
 
 // submit submits a command and records its beginning; the end is recorded from the completion itself, so that ends of one instant keep the order
@@ -59,6 +60,9 @@ func (x *execution) submitWith(c *call, op command, say func(r *initiator.Reques
 		if q.check != nil && o.name == Good {
 			o.name = q.check(r)
 		}
+		if q.tell && o.name == Good {
+			o.attrs = append(o.attrs, trace.A(attrContent, contentOf(r.Read[:min(r.Transferred, len(r.Read))])))
+		}
 		x.recordEnd(c, say(r, o))
 		x.forget(c.step.Label, place)
 		x.end(c)
@@ -70,13 +74,16 @@ func (x *execution) submitWith(c *call, op command, say func(r *initiator.Reques
 	if q.data != nil {
 		e.Attrs = append(e.Attrs, trace.A(attrHead, headOf(q.data)))
 	}
+	if q.device {
+		e.Device = x.deviceOf(id, r.LUN)
+	}
 	x.recordBegin(c, e)
 	place = x.remember(c.step.Label, submission{id, r})
 	var deadline time.Time
 	if c.step.Deadline > 0 {
 		deadline = time.Now().Add(c.step.Deadline)
 	}
-	if err := x.send(id, q.device, r, deadline); err != nil {
+	if err := x.send(id, q.device, e.Device, r, deadline); err != nil {
 		o := ended(err)
 		o.session = id
 		x.recordEnd(c, say(r, o))
@@ -85,18 +92,26 @@ func (x *execution) submitWith(c *call, op command, say func(r *initiator.Reques
 }
 
 // send hands a request to its session, or to the device that its unit is.
-func (x *execution) send(id initiator.SessionID, device bool, r *initiator.Request, deadline time.Time) error {
-	if !device {
+func (x *execution) send(id initiator.SessionID, device bool, name string, r *initiator.Request, deadline time.Time) error {
+	switch {
+	case !device:
 		return x.manager.Submit(id, r, deadline)
+	case name == "":
+		return initiator.ErrNoDevice
 	}
+	return x.manager.SubmitDevice(name, r, deadline)
+}
+
+// deviceOf names the device that a session's unit is; "" when it is none.
+func (x *execution) deviceOf(id initiator.SessionID, lun uint64) string {
 	for _, d := range x.manager.Devices() {
 		for _, p := range d.Paths {
-			if p.Session == id && p.LUN == r.LUN {
-				return x.manager.SubmitDevice(d.Name, r, deadline)
+			if p.Session == id && p.LUN == lun {
+				return d.Name
 			}
 		}
 	}
-	return initiator.ErrNoDevice
+	return ""
 }
 
 // remember keeps a request so that it can be aborted, and tells its place under the label.
@@ -131,7 +146,7 @@ func (o RawCDB) session() string           { return o.Session }
 
 func (o Read) request(string, int) (request, error) {
 	blocks := max(o.Blocks, 1)
-	return request{lun: o.LUN, cdb: scsi.Read(o.LBA, uint32(blocks)), read: blocks * blockSize, lba: o.LBA, blocks: blocks, device: o.Device}, nil
+	return request{lun: o.LUN, cdb: scsi.Read(o.LBA, uint32(blocks)), read: blocks * blockSize, lba: o.LBA, blocks: blocks, device: o.Device, tell: o.Content}, nil
 }
 
 func (o Write) request(label string, n int) (request, error) {

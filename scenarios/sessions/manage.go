@@ -25,10 +25,14 @@ func (x *execution) configure() error {
 	if err := p.apply(&s); err != nil {
 		return err
 	}
+	deviations, err := p.deviations(x.opts.Deviations)
+	if err != nil {
+		return err
+	}
 	cfg := initiator.ManagerConfig{
 		InitiatorName: p.Name, Defaults: login, ReconnectInterval: s.ReconnectInterval, RemovalLatency: s.RemovalLatency,
 		BootRemovalLatency: s.BootRemovalLatency, QueueBound: s.QueueBound, ReconnectJitter: s.ReconnectJitter,
-		PortalFailover: s.PortalFailover, PathPolicy: s.PathPolicy, Seed: x.opts.Seed, Log: x.log, Deviations: x.opts.Deviations,
+		PortalFailover: s.PortalFailover, PathPolicy: s.PathPolicy, Seed: x.opts.Seed, Log: x.log, Deviations: deviations,
 	}
 	if p.Seed != 0 {
 		cfg.Seed = p.Seed
@@ -42,6 +46,23 @@ func (x *execution) configure() error {
 	}
 	x.manager, err = initiator.NewManager(cfg)
 	return err
+}
+
+// deviations are what is wrong with the initiator: what the run was told and what the plan names.
+func (i Initiator) deviations(told *initiator.Deviations) (*initiator.Deviations, error) {
+	if len(i.Defects) == 0 {
+		return told, nil
+	}
+	d := new(initiator.Deviations)
+	if told != nil {
+		*d = *told
+	}
+	for _, name := range i.Defects {
+		if err := d.Add(name); err != nil {
+			return nil, err
+		}
+	}
+	return d, nil
 }
 
 // apply changes settings where the plan names them.

@@ -17,6 +17,8 @@ type Read struct {
 	Blocks int `yaml:"blocks,omitempty"`
 	// Device sends it to the device that the unit is, over whichever path the initiator chooses, and not through Session itself.
 	Device bool `yaml:"device,omitempty"`
+	// Content tells block by block what was read, see [OpRun]: for judges of the data, in reads of a few blocks.
+	Content bool `yaml:"content,omitempty"`
 }
 
 // OpName is "read".

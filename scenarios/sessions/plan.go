@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -54,6 +55,9 @@ type Initiator struct {
 	Name string `yaml:"name,omitempty"`
 	// Ports is the number of initiator ports; 0 means 1. Port i has the address 10.0.1.i and the name "port-i", counted from 1.
 	Ports int `yaml:"ports,omitempty"`
+	// Defects are what is wrong with it, by their places in initiator.Deviations, such as "Queue.ReplayFinished"; they are added to those of
+	// Options. A sound initiator has none.
+	Defects []string `yaml:"defects,flow,omitempty"`
 	// Seed feeds the initiator's own randomness; 0 means one of the run's own.
 	Seed uint64 `yaml:"seed,omitempty"`
 	// Settings are the ones that can change at run time too, see [Set].
@@ -186,6 +190,15 @@ func (p Plan) String() string {
 		return fmt.Sprintf("# %v\n", err)
 	}
 	return string(b)
+}
+
+// Line is the plan in one line, which ParsePlan reads as it does the plan's String: YAML in its flow style.
+func (p Plan) Line() string {
+	b, err := yaml.MarshalWithOptions(p, yaml.Flow(true))
+	if err != nil {
+		return fmt.Sprintf("# %v", err)
+	}
+	return strings.TrimSpace(string(b))
 }
 
 // ParsePlan reads a plan's YAML. Errors name the line.

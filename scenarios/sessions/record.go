@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -138,12 +139,33 @@ func headOf(data []byte) string {
 	return hex.EncodeToString(data[:min(len(data), most)])
 }
 
+// contentOf tells what each block of data is: the stamp of the write that wrote all of it, or else a hash of its bytes. They are separated by
+// spaces, which no stamp of a sound plan has.
+func contentOf(data []byte) string {
+	var blocks []string
+	whole := make([]byte, blockSize)
+	for ; len(data) > 0; data = data[min(blockSize, len(data)):] {
+		block := data[:min(blockSize, len(data))]
+		text := headOf(block)
+		if fill(whole, text); !bytes.Equal(block, whole) {
+			text = digestOf(block)
+		}
+		blocks = append(blocks, text)
+	}
+	return strings.Join(blocks, " ")
+}
+
 // Stamp is how a block begins that the n-th Write of a step wrote: "<label>.<n>@<lba>". OpRun.Head shows it of what is read and written.
 func Stamp(label string, n int, lba uint64) string { return fmt.Sprintf("%s.%d@%d", label, n, lba) }
 
 // stamp fills a block so that it tells who wrote it: the stamp, then bytes that follow from it.
 func stamp(block []byte, label string, n int, lba uint64) {
-	text := Stamp(label, n, lba) + "\x00"
+	fill(block, Stamp(label, n, lba))
+}
+
+// fill fills a block with a stamp and what follows from it.
+func fill(block []byte, text string) {
+	text += "\x00"
 	seed := sha256.Sum256([]byte(text))
 	for i := range block {
 		block[i] = seed[i%len(seed)] ^ byte(i>>5)

@@ -73,6 +73,9 @@ type OpRun struct {
 	// they are a stamp and in hexadecimal otherwise.
 	Length       int
 	Digest, Head string
+	// Content tells of a Read with Content what each block held: the stamp of the write whose bytes fill it, see [Stamp], or a hash of
+	// what else it is.
+	Content []string
 	// Rows are the rows of a listing or of an answer.
 	Rows []trace.Event
 	// Began and Finished are the events that tell of it; Finished is zero while the outcome is PENDING.
@@ -107,8 +110,10 @@ const (
 	attrLength = "length"
 	attrDigest = "digest"
 	attrHead   = "head"
-	attrLate   = "late"
-	stateRow   = "row"
+	// attrContent is what blocks held, separated by spaces.
+	attrContent = "content"
+	attrLate    = "late"
+	stateRow    = "row"
 )
 
 // AllOps gives every op of the run in the order of their beginnings.
@@ -166,6 +171,7 @@ func (o *OpRun) finish(e trace.Event) {
 	o.Status, o.Sense = attr(e, attrStatus), attr(e, attrSense)
 	o.Length, _ = strconv.Atoi(attr(e, attrLength))
 	o.Digest, o.Head = attr(e, attrDigest), attr(e, attrHead)
+	o.Content = strings.Fields(attr(e, attrContent))
 }
 
 func attr(e trace.Event, key string) string {

@@ -24,6 +24,7 @@ type RequestStep struct {
 
 // The states of a RequestStep that judges ask for.
 const (
+	RequestSubmitted = "submitted"
 	RequestQueued    = "queued"
 	RequestServed    = "served-from-cache"
 	RequestSent      = "sent"

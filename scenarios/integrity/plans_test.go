@@ -1,0 +1,75 @@
+package integrity
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/iscsispec/iscsispec/scenarios/sessions"
+	"github.com/iscsispec/iscsispec/trace"
+)
+
+// plansInTest is how many random plans `go test` runs; `make plans` sets ISCSISPEC_PLANS.
+const plansInTest = 400
+
+// kept bounds the violations that a search looks for and shrinks.
+const kept = 4
+
+// number reads a variable of the environment.
+func number(t *testing.T, name string, unset int) int {
+	t.Helper()
+	n, err := strconv.Atoi(cmp.Or(os.Getenv(name), strconv.Itoa(unset)))
+	if err != nil || n < 1 {
+		t.Fatalf("%s=%q: want a number above 0", name, os.Getenv(name))
+	}
+	return n
+}
+
+// TestPlans holds the sound initiator, before sound arrays, to its data while random plans do what they can. ISCSISPEC_PLANS is how many plans,
+// ISCSISPEC_PLANS_FROM the number of the first, ISCSISPEC_PLANS_OUT the folder that failing ones are saved in.
+func TestPlans(t *testing.T) {
+	first := number(t, "ISCSISPEC_PLANS_FROM", 1)
+	began := time.Now()
+	y := search(t, first, number(t, "ISCSISPEC_PLANS", plansInTest), kept, nil)
+	t.Logf("%v\n%v on the clock of this machine", y, time.Since(began).Round(time.Second))
+	if y.unclear > 0 {
+		t.Errorf("%d plans could not be judged within %v", y.unclear, judgeLimit)
+	}
+	for _, n := range y.numbers {
+		// Not the test's own folder: what failed is to outlive it.
+		folder := cmp.Or(os.Getenv("ISCSISPEC_PLANS_OUT"), filepath.Join(os.TempDir(), "iscsispec-plans"))
+		r := shrink(t, n, nil, 20*time.Second)
+		keep(t, folder, fmt.Sprintf("plan-%d", n), r)
+		t.Errorf("plan %d breaks a rule. Shrunk:\n%v", n, r)
+	}
+}
+
+// TestOneSeedLeavesOneTrace: a plan that is replayed leaves the same trace, byte for byte, also when it was read back from its line.
+func TestOneSeedLeavesOneTrace(t *testing.T) {
+	text := func(r result) []byte {
+		if r.err != nil {
+			t.Fatal(r.err)
+		}
+		var b bytes.Buffer
+		if err := trace.WriteJSONL(&b, r.run.Events); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	for n := range 40 {
+		d := numbered(n + 1)
+		first := try(t, d)
+		plan, err := sessions.ParsePlan([]byte(d.plan.Line()))
+		if err != nil {
+			t.Fatalf("plan %d: %v\n%s", n+1, err, d.plan.Line())
+		}
+		if again := try(t, drawn{plan: plan, seed: d.seed}); !bytes.Equal(text(first), text(again)) {
+			t.Errorf("plan %d leaves two traces\n%s", n+1, ReplayLine(d.plan, d.seed))
+		}
+	}
+}
