@@ -242,15 +242,19 @@ func (c *conn) digests() pdu.Digests { return *c.agreed.Load() }
 // all, and an orderly end nothing.
 func (c *conn) cut(v faults.Verb) bool {
 	c.mu.Lock()
-	over := c.ended
+	over, reached := c.ended, c.far != nil
 	c.ended = true
 	c.mu.Unlock()
 	if over || c.over.Err() != nil {
 		return false
 	}
 	c.told(v)
-	if v == faults.Reset {
+	switch {
+	case v == faults.Reset:
 		c.reset()
+		return true
+	case !reached: // There is one end only.
+		c.end()
 		return true
 	}
 	c.release()

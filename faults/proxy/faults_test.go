@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -396,6 +397,31 @@ func TestShutdownIsOrderly(t *testing.T) {
 	if err := p.Run(nil); !errors.Is(err, ErrClosed) {
 		t.Error(err)
 	}
+}
+
+// An end in order waits for nobody for long: not for an array that was never dialled, nor for an initiator that does not read.
+func TestShutdownComesToItsEnd(t *testing.T) {
+	l := arrayListening(t)
+	p := inFrontOf(t, l)
+	_, far := pair(t, p, l)
+	filled := make(chan struct{})
+	go func() {
+		defer close(filled)
+		_, _ = far.Write(make([]byte, 64<<20)) // nobody reads it
+	}()
+	eventually(t, func() bool { return p.Status().Connections[0].ToInitiator.Bytes > 0 })
+	run(t, p, "blackhole:at=0s")
+	held := dial(t, p)
+	eventually(t, func() bool { return len(p.Status().Connections) == 2 })
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := p.Shutdown(ctx); err != nil || ctx.Err() != nil {
+		t.Errorf("%v, %v", err, ctx.Err())
+	}
+	if _, err := io.ReadAll(held); err != nil {
+		t.Error(err)
+	}
+	<-filled // it ends one way or the other
 }
 
 // One seed and one sequence of PDUs: the same PDUs are struck, and the trace tells of each.

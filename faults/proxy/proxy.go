@@ -239,6 +239,7 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 	p.mu.Lock()
 	for _, c := range p.sorted() {
 		c.cut(faults.Fin)
+		c.within(drainTime)
 	}
 	p.mu.Unlock()
 	for p.open() {
