@@ -5,6 +5,8 @@ package simtarget
 // fault each row of the target catalogue is about.
 type Deviations struct {
 	Login          LoginDeviations
+	LoginForm      LoginFormDeviations
+	LoginWho       LoginWhoDeviations
 	Negotiation    NegotiationDeviations
 	Keys           KeyDeviations
 	Auth           AuthDeviations

@@ -152,6 +152,9 @@ func (a *Array) suspended(l *login) error {
 		if over || !here || l.discovery {
 			continue
 		}
+		if decides, err := a.dev.LoginWho.suspended(); decides {
+			return err
+		}
 		status := s.Status
 		if status == 0 {
 			status = a.profile.Login.SuspendedStatus

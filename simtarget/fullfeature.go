@@ -158,6 +158,10 @@ func (s *session) dispatch(c *connection, h *pdu.BHS, ahs, data []byte, damaged 
 	switch op {
 	case pdu.OpSCSICommand, pdu.OpDataOut, pdu.OpNOPOut, pdu.OpTextRequest, pdu.OpTaskManagementRequest, pdu.OpLogoutRequest, pdu.OpSNACKRequest:
 	case pdu.OpLoginRequest:
+		if s.array.dev.LoginForm.LogsInAgain {
+			s.again(c, h)
+			return
+		}
 		s.reject(c, h, pdu.RejectProtocolError)
 		return
 	default:

@@ -58,6 +58,10 @@ type login struct {
 	taken       int  // bytes of text so far
 	gated       bool // a deviation: the login holds the only place
 	turn        bool // the login goes on at a portal that takes one at a time
+
+	emptyRequests int               // a deviation: so many requests in a row had no text
+	active        byte              // a deviation: Version-active
+	early         *pdu.SCSIResponse // a deviation: of a command that came during the login
 }
 
 // refusal ends a login with a status. What follows the response is the connection's end.
@@ -98,6 +102,9 @@ func (c *connection) login() bool {
 			return false
 		}
 		if h.Opcode() != pdu.OpLoginRequest {
+			if l.dev.LoginForm.foreign(l, &h) {
+				continue
+			}
 			l.foreign(&h)
 			return false
 		}
@@ -184,6 +191,9 @@ func (l *login) decode(h *pdu.BHS) pdu.LoginRequest {
 func (l *login) step(h *pdu.BHS, data []byte) (bool, error) {
 	first := !l.started
 	q := l.decode(h)
+	if err := l.dev.LoginForm.request(l, &q, first, len(data)); err != nil {
+		return false, err
+	}
 	if err := l.lawful(h, &q, first); err != nil {
 		return false, err
 	}
@@ -213,7 +223,7 @@ func (l *login) lawful(h *pdu.BHS, q *pdu.LoginRequest, first bool) error {
 		return refuse(iscsi.StatusInitiatorError, "current stage %d, want %d", q.CSG, l.stage)
 	case q.Transit && q.Continue:
 		return refuse(iscsi.StatusInitiatorError, "T and C bit in one request")
-	case q.Transit && (q.NSG <= q.CSG || q.NSG != pdu.StageOperational && q.NSG != pdu.StageFullFeature):
+	case q.Transit && (q.NSG <= q.CSG || q.NSG != pdu.StageOperational && q.NSG != pdu.StageFullFeature) && !l.dev.LoginForm.grants(q):
 		return refuse(iscsi.StatusInitiatorError, "next stage %d after %d", q.NSG, q.CSG)
 	case q.Transit && q.CSG == pdu.StageSecurity && q.NSG == pdu.StageFullFeature && l.dev.Login.RefuseSecurityToFullFeature:
 		return refuse(iscsi.StatusInitiatorError, "next stage %d after %d", q.NSG, q.CSG)
@@ -245,6 +255,13 @@ func (l *login) answer(q *pdu.LoginRequest, data []byte) (reply, error) {
 		}
 		return l.nextPart(), nil
 	}
+	if pairs, has, err := l.dev.LoginForm.text(l, q, data); has {
+		if err != nil {
+			return reply{}, err
+		}
+		answers, err := l.negotiate(q, pairs)
+		return reply{pairs: answers}, err
+	}
 	l.assembler.MaxBytes = loginTextMax
 	if l.dev.Robustness.UnboundedLoginText {
 		l.assembler.MaxBytes = 1 << 24
@@ -269,7 +286,7 @@ func (l *login) answer(q *pdu.LoginRequest, data []byte) (reply, error) {
 
 // split cuts an answer that is longer than a login PDU may be.
 func (l *login) split(answers text.Pairs) reply {
-	if answers.Length() <= loginDataMax {
+	if answers.Length() <= loginDataMax || l.dev.LoginForm.LongResponses && answers.Length() <= 2*loginDataMax {
 		return reply{pairs: answers}
 	}
 	l.parts = text.Split(answers, loginDataMax)
@@ -337,6 +354,9 @@ func (l *login) encode(p *pdu.LoginResponse) outgoing {
 		l.joins.mu.Lock()
 		p.ExpCmdSN, p.MaxCmdSN = l.joins.order.advertise(l.array)
 		l.joins.mu.Unlock()
+	}
+	if p.VersionActive = l.active; l.dev.LoginForm.ActiveVersionOne {
+		p.VersionActive = 1
 	}
 	if l.dev.Login.CountLoginCmdSN {
 		p.ExpCmdSN++

@@ -11,7 +11,13 @@ import (
 
 // negotiate answers a complete text.
 func (l *login) negotiate(q *pdu.LoginRequest, pairs text.Pairs) (text.Pairs, error) {
-	if !l.named {
+	if l.named {
+		pairs = l.dev.LoginWho.renamed(l, pairs)
+	} else {
+		var err error
+		if pairs, err = l.dev.LoginWho.identify(l, pairs); err != nil {
+			return nil, err
+		}
 		if err := l.identify(pairs); err != nil {
 			return nil, err
 		}
@@ -29,7 +35,8 @@ func (l *login) negotiate(q *pdu.LoginRequest, pairs text.Pairs) (text.Pairs, er
 	if err != nil {
 		return nil, negotiationRefusal(err)
 	}
-	answers = l.distortAnswers(others, answers)
+	answers = l.dev.LoginWho.answers(others, l.distortAnswers(others, answers))
+	security, answers = l.dev.LoginForm.challenge(l, security, answers)
 	proof, err := l.authenticate(q, security)
 	if err != nil {
 		return nil, err
@@ -90,7 +97,8 @@ func (l *login) identify(pairs text.Pairs) error {
 	if err := l.findTarget(targetName, hasTarget); err != nil {
 		return err
 	}
-	if policy := l.array.loginPolicy(); len(policy.Allow) > 0 && !slices.Contains(policy.Allow, name) {
+	overlooked := typed && l.dev.LoginWho.SkipsAccessList
+	if policy := l.array.loginPolicy(); len(policy.Allow) > 0 && !slices.Contains(policy.Allow, name) && !overlooked {
 		return refuse(iscsi.Status(policy.AllowStatus), "initiator name is not on the list")
 	}
 	if err := l.turnedAway(); err != nil {
@@ -207,6 +215,7 @@ func (l *login) finish(p *pdu.LoginResponse, r reply, full bool) {
 	} else if l.dev.Login.EarlyTSIH && p.TSIH == 0 {
 		p.TSIH = 0x0e0e
 	}
+	l.dev.LoginForm.response(l, p, full)
 	out := l.encode(p)
 	if l.orders.acting() {
 		l.orders.patch(&out)
@@ -229,6 +238,9 @@ func (l *login) finish(p *pdu.LoginResponse, r reply, full bool) {
 	c.out.put(out)
 	s.opened(c)
 	l.fullFeature()
+	if l.early != nil {
+		s.send(c, l.early)
+	}
 }
 
 // transition decides about the T bit of the response: it is granted when the initiator asks for it, nothing that was offered is open, and
@@ -239,6 +251,9 @@ func (l *login) transition(q *pdu.LoginRequest, r *reply) (next pdu.Stage, trans
 	}
 	if l.dev.Login.TransitUnasked && !q.Transit && l.stage == pdu.StageOperational {
 		return pdu.StageFullFeature, true, nil
+	}
+	if l.dev.LoginForm.grants(q) {
+		return q.NSG, true, nil
 	}
 	if !q.Transit || len(l.negotiation.Open()) > 0 {
 		return 0, false, nil

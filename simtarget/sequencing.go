@@ -83,6 +83,9 @@ func (o *ordering) admits(a *Array, cmdSN uint32) bool {
 	if o.waiting[cmdSN] != nil || !iscsi.SNLessEq(o.exp, cmdSN) || !iscsi.SNLessEq(cmdSN, o.top) {
 		return false
 	}
+	if a.dev.LoginWho.old(o, cmdSN) {
+		return false
+	}
 	return !a.dev.Sequencing.DropLastInWindow || cmdSN != o.top && cmdSN != o.first
 }
 

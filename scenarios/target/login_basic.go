@@ -9,7 +9,8 @@ import (
 
 // loginChecks are those of the group login.
 func loginChecks() []Check {
-	return slices.Concat(loginBasicChecks(), loginResponseChecks(), loginSessionChecks(), loginNumberChecks(), loginNameChecks())
+	return slices.Concat(loginBasicChecks(), loginResponseChecks(), loginSessionChecks(), loginNumberChecks(), loginNameChecks(),
+		loginFormChecks(), loginStageChecks())
 }
 
 func loginBasicChecks() []Check {
