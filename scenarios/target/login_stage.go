@@ -15,7 +15,7 @@ const reservedStage pdu.Stage = 2
 func loginStageChecks() []Check {
 	first := func(csg, nsg pdu.Stage, hold bool) func(*T) {
 		return func(t *T) {
-			keys := append(t.Names(probe.Login{}), NoDigests()...)
+			keys := append(t.Names(probe.Login{}), t.Digests()...)
 			t.Unlawful(t.Connect().Walk(probe.Login{}).Exchange(probe.Step{CSG: csg, NSG: nsg, Transit: true, Keys: keys}), hold)
 		}
 	}
@@ -33,7 +33,9 @@ func loginStageChecks() []Check {
 		}},
 		{ID: "login.stage.csg-jump-without-handshake-refused", Run: func(t *T) {
 			w := t.BegunInSecurity()
-			t.Unlawful(w.Exchange(last(w, "HeaderDigest=None", "DataDigest=None")), true)
+			step := last(w)
+			step.Keys = append(step.Keys, t.Digests()...)
+			t.Unlawful(w.Exchange(step), true)
 		}},
 		{ID: "login.stage.security-keys-after-security-refused", Run: securityKeysLate},
 		{ID: "login.cbit.answered-with-empty-response", Run: continuedAnsweredEmpty},
@@ -93,8 +95,9 @@ func (t *T) politeAnswer(w *probe.Walk, a probe.Answer) {
 
 func continuedAnsweredEmpty(t *T) {
 	w := t.Connect().Walk(probe.Login{})
-	t.politeAnswer(w, w.Exchange(probe.Step{CSG: pdu.StageOperational, Continue: true, Keys: append(t.Names(probe.Login{}), Keys("HeaderDigest=None")...)}))
-	t.Survives(t.Finish(w, pdu.StageOperational, Keys("DataDigest=None", "MaxOutstandingR2T=1")), "the session")
+	offers := t.Digests("MaxOutstandingR2T=1")
+	t.politeAnswer(w, w.Exchange(probe.Step{CSG: pdu.StageOperational, Continue: true, Keys: append(t.Names(probe.Login{}), offers[:1]...)}))
+	t.Survives(t.Finish(w, pdu.StageOperational, offers[1:]), "the session")
 }
 
 // inParts sends a text as two requests of the operational stage, the first with C=1, and returns the answers to both.
@@ -118,7 +121,7 @@ func (t *T) completed(w *probe.Walk, a probe.Answer) *probe.Conn {
 
 func keySplit(t *T) {
 	w := t.Connect().Walk(probe.Login{})
-	keys := append(t.Names(probe.Login{}), NoDigests("FirstBurstLength=65536", "MaxBurstLength=65536")...)
+	keys := append(t.Names(probe.Login{}), t.Digests("FirstBurstLength=65536", "MaxBurstLength=65536")...)
 	first, second := inParts(w, keys, "\x00MaxBurstLen")
 	t.Accepted(first)
 	t.completed(w, second)
@@ -139,7 +142,7 @@ func keySplit(t *T) {
 
 func continuedWithTransit(t *T) {
 	w := t.Connect().Walk(probe.Login{})
-	keys := append(t.Names(probe.Login{}), NoDigests()...)
+	keys := append(t.Names(probe.Login{}), t.Digests()...)
 	a := w.Exchange(probe.Step{CSG: pdu.StageOperational, NSG: pdu.StageFullFeature, Transit: true, Continue: true, Keys: keys})
 	if t.turnedDown(a) || a.OK() && !w.Responses[0].Transit && len(w.Responses[0].Data) == 0 {
 		return
@@ -149,7 +152,7 @@ func continuedWithTransit(t *T) {
 
 func namesInParts(t *T) {
 	w := t.Connect().Walk(probe.Login{})
-	keys := append(t.Names(probe.Login{}), NoDigests()...)
+	keys := append(t.Names(probe.Login{}), t.Digests()...)
 	first, second := inParts(w, keys, "\x00TargetName=iqn")
 	t.politeAnswer(w, first)
 	t.Survives(t.completed(w, second), "the session")
@@ -166,7 +169,7 @@ func withoutProposal(t *T) {
 		case !t.Accepted(a).Response.Transit && len(a.Pairs) == 0:
 			t.Fail(a.Event, "T=1, or a key that the target proposes")
 		case a.Response.Transit:
-			t.Survives(t.Finish(w, a.Response.NSG, NoDigests()), "the session")
+			t.Survives(t.Finish(w, a.Response.NSG, t.Digests()), "the session")
 			return
 		}
 		if step.Keys = Answers(w); len(step.Keys) > 0 {

@@ -11,7 +11,7 @@ import (
 // does not bear that, which is the matter of login.response.t-only-when-requested.
 func (t *T) Begun(l probe.Login) *probe.Walk {
 	w := t.Connect().Walk(l)
-	t.held(w, probe.Step{CSG: pdu.StageOperational, Keys: append(t.Names(l), NoDigests()...)})
+	t.held(w, probe.Step{CSG: pdu.StageOperational, Keys: append(t.Names(l), t.Digests()...)})
 	return w
 }
 
