@@ -10,7 +10,7 @@ import (
 // loginChecks are those of the group login.
 func loginChecks() []Check {
 	return slices.Concat(loginBasicChecks(), loginResponseChecks(), loginSessionChecks(), loginNumberChecks(), loginNameChecks(),
-		loginFormChecks(), loginStageChecks())
+		loginFormChecks(), loginStageChecks(), loginForeignChecks(), loginChangedChecks(), loginAccessChecks())
 }
 
 func loginBasicChecks() []Check {
