@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/iscsispec/iscsispec/scsi"
 )
@@ -90,6 +91,13 @@ func (s *managedSession) endScan() (giveUp func()) {
 	return giveUp
 }
 
+// closeBehind closes a connection behind what is on its way to it, such as the ABORT TASK for the command of a scan that timed out: one instant
+// for both would leave it to chance whether the target hears of it.
+func closeBehind(session *Session) {
+	time.Sleep(stagger)
+	session.Close()
+}
+
 // scanEnded takes the result of an enumeration.
 func (s *managedSession) scanEnded(sc *scan, err error) {
 	if sc != s.scan {
@@ -105,7 +113,7 @@ func (s *managedSession) scanEnded(sc *scan, err error) {
 	case err != nil:
 		// A session whose units cannot be told is of no use: it is given up and logged in again.
 		s.lastErr = err
-		go s.session.Close()
+		go closeBehind(s.session)
 		return
 	}
 	s.remember(sc)

@@ -2,6 +2,7 @@ package integrity
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +11,9 @@ import (
 
 // plansForBug is how many random plans may pass before a bug is found.
 const plansForBug = 1000
+
+// unstored makes an array answer writes before it stores them, in the words of its profile.
+const unstored = "defects: [Recovery.LoseAcknowledgedData]\n"
 
 // TestBugsAreFound puts bugs into an array and into the initiator: each is found within plansForBug plans, its plan is shrunk, and the shrunk
 // plan, read back from its line, breaks the same rule.
@@ -26,7 +30,7 @@ func TestBugsAreFound(t *testing.T) {
 				d.plan.Arrays = []sessions.Array{{}}
 			}
 			a := &d.plan.Arrays[0]
-			a.Change = "defects: [Recovery.LoseAcknowledgedData]\n" + a.Change
+			a.Change = unstored + a.Change
 		}},
 		{"replay a queued write twice", RuleOrder, initiator("Queue.ReplayFinished")},
 		{"forget one queued request at removal", RuleAnswer, initiator("Queue.ForgetAtRemoval")},
@@ -52,7 +56,9 @@ func TestBugsAreFound(t *testing.T) {
 			sound := least.drawn
 			sound.plan.Initiator.Defects = nil
 			if len(sound.plan.Arrays) > 0 {
-				sound.plan.Arrays = []sessions.Array{{Portals: sound.plan.Arrays[0].Portals}}
+				array := sound.plan.Arrays[0]
+				array.Change = strings.TrimPrefix(array.Change, unstored)
+				sound.plan.Arrays = []sessions.Array{array}
 			}
 			if r := try(t, sound); r.broken() != "" {
 				t.Errorf("it fails without the bug too:\n%v", r)

@@ -2,6 +2,8 @@ package integrity
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 	"time"
 
 	"pgregory.net/rapid"
@@ -16,7 +18,7 @@ import (
 const (
 	windowFrom = 1 * time.Second
 	windowTo   = 20 * time.Second
-	healedAt   = 22 * time.Second
+	healedAt   = 22*time.Second + 50*time.Millisecond
 	settledAt  = 40 * time.Second // by then an attempt has been made after the healing, and whatever waited has ended
 )
 
@@ -55,16 +57,25 @@ func draw(t *rapid.T) drawn {
 	return d
 }
 
+// profiles are shipped arrays that let the initiator in as it is, of every kind that shapes how sessions come and go.
+var profiles = []string{"cluster-vip-gateway", "discovery-ip-balanced", "gateway-pair", "group-ip-redirect", "ha-ip-takeover", "multi-portal",
+	"perm-redirect-tpgt", "plain", "portal-group-redirect", "second-session-kills-oldest", "second-session-refused-0301", "single-host-lock",
+	"single-port-redirect-permanent", "single-port-redirect-temporary", "single-session", "svm-multi-tpgt", "vrrp-gateway"}
+
 // drawPeers draws what the array and the initiator are.
 func (d *drawn) drawPeers(t *rapid.T) {
 	pick := func(name string, values ...string) string { return rapid.SampledFrom(values).Draw(t, name) }
 	d.dual, d.crcs = rapid.Bool().Draw(t, "two paths"), rapid.Bool().Draw(t, "digests")
-	array := sessions.Array{Change: pick("array", "", "data: {initial_r2t: true}", "data: {initial_r2t: true, immediate_data: false}",
-		"data: {initial_r2t: true, immediate_data: false, max_burst_length: 512, first_burst_length: 512, max_recv_data_segment_length: 512}")}
+	array := sessions.Array{}
+	if !d.dual && rapid.Bool().Draw(t, "shipped") {
+		array.Profile = pick("profile", profiles...)
+	}
+	array.Change = pick("array", "", "data: {initial_r2t: true}", "data: {initial_r2t: true, immediate_data: false}",
+		"data: {initial_r2t: true, immediate_data: false, max_burst_length: 512, first_burst_length: 512, max_recv_data_segment_length: 512}")
 	if d.dual {
 		array.Portals = 2
 	}
-	if d.dual || array.Change != "" {
+	if d.dual || array.Change+array.Profile != "" {
 		d.plan.Arrays = []sessions.Array{array}
 	}
 	i := &d.plan.Initiator
@@ -183,6 +194,7 @@ func (d *drawn) ending() []sessions.Step {
 // Verbs that do no harm which TCP would not do, and those that only digests can notice.
 var (
 	lawful   = []faults.Verb{faults.Reset, faults.Fin, faults.Silence, faults.Refuse, faults.Blackhole, faults.Stall, faults.Delay, faults.Jitter, faults.Throttle, faults.Split, faults.Coalesce, faults.Drop}
+	afar     = append(slices.Clone(lawful), faults.Move) // where there is another portal to move to
 	unlawful = []faults.Verb{faults.Corrupt, faults.Truncate}
 	// wounded are the PDUs that placed faults strike: those of full feature phase have digests.
 	wounded = []string{"scsi-command", "scsi-response", "data-in", "data-out", "r2t"}
@@ -192,8 +204,11 @@ var (
 // fault draws one of the vocabulary.
 func (d *drawn) fault(t *rapid.T) faults.Fault {
 	verbs := lawful
+	if d.dual {
+		verbs = afar
+	}
 	if d.crcs {
-		verbs = append(append([]faults.Verb(nil), lawful...), unlawful...)
+		verbs = append(slices.Clone(verbs), unlawful...)
 	}
 	f := faults.Fault{Verb: rapid.SampledFrom(verbs).Draw(t, "verb"), At: instant(t)}
 	if d.dual {
@@ -221,10 +236,18 @@ func mayBePlaced(v faults.Verb) bool {
 func (d *drawn) place(t *rapid.T, f *faults.Fault) {
 	names := wounded
 	if f.Verb != faults.Corrupt && f.Verb != faults.Truncate && f.Verb != faults.Drop {
-		names = append(append([]string(nil), wounded...), others...)
+		names = append(slices.Clone(wounded), others...)
 	}
 	f.PDU = rapid.SampledFrom(names).Draw(t, "pdu")
 	f.Nth = rapid.SampledFrom([]int{0, 2, 3, 4}).Draw(t, "nth") // 0 is the first
+	switch rapid.IntRange(0, 7).Draw(t, "which") {
+	case 5:
+		f.Each, f.Times = 2, 3
+	case 6:
+		f.Chance, f.Times = 0.3, 5
+	case 7:
+		f.If = rapid.SampledFrom([]faults.Predicate{"length=0", "length>0", "length>=512"}).Draw(t, "if")
+	}
 	at := rapid.SampledFrom([]faults.Position{{}, {Offset: 20}, {Offset: 48}, {Region: faults.FromData, Offset: 1}, {Region: faults.AtEnd}}).Draw(t, "byte")
 	switch f.Verb {
 	case faults.Reset, faults.Fin:
@@ -253,6 +276,13 @@ func (d *drawn) shape(t *rapid.T, f *faults.Fault) {
 		return
 	case faults.Silence:
 		f.Dir = rapid.SampledFrom([]faults.Direction{faults.Both, faults.ToInitiator, faults.ToTarget}).Draw(t, "dir")
+	case faults.Move:
+		from, to := "A", "B"
+		if rapid.Bool().Draw(t, "back") {
+			from, to = to, from
+		}
+		f.Scope, _ = faults.AtPortal(sessions.PortalAddress(from)) // they are addresses
+		f.To = netip.MustParseAddrPort(sessions.PortalAddress(to))
 	case faults.Stall:
 		f.After = rapid.IntRange(0, 4000).Draw(t, "after")
 	case faults.Delay, faults.Jitter:

@@ -49,6 +49,18 @@ func TestPlans(t *testing.T) {
 	}
 }
 
+// Each array that plans are drawn for has the initiator log in and its data come back, so that random plans are about data.
+func TestArraysTakeData(t *testing.T) {
+	for _, profile := range profiles {
+		plan := sessions.Plan{Arrays: []sessions.Array{{Profile: profile}}, Steps: []sessions.Step{{Label: "s", Do: sessions.Login{}},
+			{Label: "w", Do: sessions.Write{Session: "s", LBA: firstBlock}}, {Label: "r", Do: sessions.Read{Session: "s", LBA: firstBlock, Content: true}}}}
+		r := try(t, drawn{plan: plan, seed: 1})
+		if r.err != nil || r.report.Acknowledged != 2 || r.report.Violated() {
+			t.Errorf("%s: want a write and a read that end well: %v", profile, r)
+		}
+	}
+}
+
 // TestOneSeedLeavesOneTrace: a plan that is replayed leaves the same trace, byte for byte, also when it was read back from its line.
 func TestOneSeedLeavesOneTrace(t *testing.T) {
 	text := func(r result) []byte {

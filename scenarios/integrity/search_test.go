@@ -149,6 +149,9 @@ func keep(t *testing.T, folder, name string, r result) {
 	if err := os.WriteFile(path+".yaml", []byte(r.plan.String()), 0o644); err != nil {
 		t.Error(err)
 	}
+	if r.run == nil {
+		return
+	}
 	events, err := os.Create(path + ".jsonl")
 	if err != nil {
 		t.Fatal(err)

@@ -80,6 +80,9 @@ func reduce(t *testing.T, least result, rule string) result {
 	for again := true; again; {
 		again = false
 		for _, smaller := range smallerThan(least.plan) {
+			if smaller.Validate() != nil {
+				continue
+			}
 			if r := try(t, drawn{plan: smaller, seed: least.seed}); r.broken() == rule {
 				least, again = r, true
 				break
@@ -113,6 +116,11 @@ func smallerThan(p sessions.Plan) []sessions.Plan {
 	}
 	for i := range p.Faults {
 		with(func(q *sessions.Plan) { q.Faults = slices.Delete(q.Faults, i, i+1) })
+	}
+	for i := range p.Arrays {
+		with(func(q *sessions.Plan) { q.Arrays = slices.Delete(q.Arrays, i, i+1) })
+		with(func(q *sessions.Plan) { q.Arrays[i].Portals = 0 })
+		with(func(q *sessions.Plan) { q.Arrays[i].Profile = "" })
 	}
 	for _, change := range []func(i *sessions.Initiator){
 		func(i *sessions.Initiator) { i.Removal = "" },

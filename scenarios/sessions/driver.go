@@ -180,7 +180,10 @@ func (d *driver) compose(c *call, op composite) {
 		join(op.compose(c))
 	case op.takesTime():
 		c.driver = d.x.driverBeside()
-		d.x.beside.Go(func() { join(op.compose(c)) })
+		d.x.beside.Go(func() {
+			c.driver.breathe() // Its first act has an instant of its own too: faults may be planned for this one.
+			join(op.compose(c))
+		})
 	default:
 		parts := op.compose(c)
 		d.x.beside.Go(func() { join(parts) })

@@ -79,13 +79,7 @@ type execution struct {
 	idle     chan struct{}
 	requests map[string][]submission
 	trouble  []string
-	planned  []*planned
-}
-
-// planned is a fault that has to fire.
-type planned struct {
-	text      string
-	injection *faults.Injection
+	planned  []*faults.Injection // of faults that have to fire
 }
 
 // run does everything, from putting up the arrays to taking all down again.
@@ -101,8 +95,8 @@ func (x *execution) run(ctx context.Context, run *Run) error {
 	if err := x.configure(); err != nil {
 		return err
 	}
-	for _, f := range x.plan.Faults {
-		x.inject(f)
+	if len(x.plan.Faults) > 0 {
+		x.inject(x.plan.Faults...)
 	}
 	x.beside.Go(func() { x.guard(cancel) })
 	d := &driver{x: x}
@@ -112,8 +106,8 @@ func (x *execution) run(ctx context.Context, run *Run) error {
 	x.seal()
 	run.Ended, run.Events, run.Trouble = x.ended, x.events, x.trouble
 	for _, p := range x.planned {
-		for _, c := range p.injection.Counts() {
-			run.Faults = append(run.Faults, scenarios.Fault{Plan: p.text, Fired: c.Fired})
+		for _, c := range p.Counts() {
+			run.Faults = append(run.Faults, scenarios.Fault{Plan: c.Fault.String(), Fired: c.Fired})
 		}
 	}
 	return nil

@@ -125,15 +125,15 @@ func (x *execution) cut(o breaks) outcome {
 	return x.inject(f)
 }
 
-// inject puts a fault into force; a cut or a placed fault then has to fire before the run ends.
-func (x *execution) inject(f faults.Fault) outcome {
-	injection, err := x.network.Run(faults.Plan{f})
+// inject puts faults into force, those of one instant in their order; a cut or a placed fault then has to fire before the run ends.
+func (x *execution) inject(list ...faults.Fault) outcome {
+	injection, err := x.network.Run(list)
 	if err != nil {
 		return x.impossible(err)
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.planned = append(x.planned, &planned{text: f.String(), injection: injection})
+	x.planned = append(x.planned, injection)
 	return outcome{name: OK}
 }
 
