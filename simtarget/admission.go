@@ -203,6 +203,9 @@ func (s *session) opened(c *connection) {
 	}
 	s.order.advertise(s.array)
 	p := s.pingPolicy
+	if s.discovery && s.array.dev.Listing.PingsIdle {
+		p.interval, p.timeout = 5*time.Second, 5*time.Second
+	}
 	s.startPings(c, p.interval, p.timeout)
 	if s.array.dev.Recovery.ContinueTasks {
 		s.continueTasks(c)

@@ -11,6 +11,7 @@ type Deviations struct {
 	Keys           KeyDeviations
 	Auth           AuthDeviations
 	Discovery      DiscoveryDeviations
+	Listing        ListingDeviations
 	Sequencing     SequencingDeviations
 	DataIn         DataInDeviations
 	DataOut        DataOutDeviations

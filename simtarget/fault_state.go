@@ -53,6 +53,7 @@ type sessionFaults struct {
 	dataSN     uint32 // of the next Data-In, where all commands share their numbers
 	strayData  int    // Data-Out PDUs for unknown tasks
 	immediates int    // immediate commands so far
+	listed     bool   // SendTargets was answered
 	expStatSN  uint32 // as shown last
 	// What fault_text.go keeps.
 	negotiates bool   // event 4 was sent

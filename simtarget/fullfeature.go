@@ -176,6 +176,9 @@ func (s *session) dispatch(c *connection, h *pdu.BHS, ahs, data []byte, damaged 
 		s.takeExpStatSN(c, word(h, 28))
 	}
 	if s.discovery && !s.servesInDiscovery(h) {
+		if s.array.dev.Listing.serves(s, c, h) {
+			return
+		}
 		s.reject(c, h, pdu.RejectProtocolError)
 		return
 	}

@@ -40,6 +40,9 @@ func (l *login) wants() []text.Want {
 		text.Want{Key: text.KeyISCSIProtocolLevel, Limit: strconv.Itoa(d.ProtocolLevel)},
 		text.Want{Key: text.KeyTaskReporting, Limit: taskReporting(d.TaskReporting, s.MaxConnections)},
 	)
+	if l.discovery && l.dev.Listing.ProposesVendorKey {
+		wants = append(wants, text.Want{Key: "X-com.vendor.caps", Offer: "1"})
+	}
 	return l.ruled(wants)
 }
 

@@ -25,7 +25,7 @@ func (l *login) authMethods() string {
 		return "None"
 	case l.dev.Auth.RejectNone && len(p.Users) == 0:
 		return "SPKM1" // nothing that anybody offers
-	case len(p.Users) == 0, l.orders != nil && l.orders.NoAuthentication, l.discovery && p.OpenDiscovery,
+	case len(p.Users) == 0, l.orders != nil && l.orders.NoAuthentication, l.discovery && (p.OpenDiscovery || l.dev.Listing.OpenToAll),
 		slices.Contains(p.OpenPortals, l.c.portal.Name):
 		return "None"
 	case p.Optional:

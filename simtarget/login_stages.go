@@ -77,6 +77,9 @@ func (l *login) identify(pairs text.Pairs) error {
 	l.named = true
 	sessionType, typed := pairs.Get(text.KeySessionType)
 	l.discovery = sessionType == text.Discovery.String()
+	if _, named := pairs.Get(text.KeyTargetName); named && l.dev.Listing.NamedIsNormal {
+		l.discovery, sessionType = false, text.Normal.String()
+	}
 	if typed && !l.discovery && sessionType != text.Normal.String() {
 		return refuse(iscsi.StatusSessionTypeNotSupported, "SessionType=%.64q", sessionType)
 	}

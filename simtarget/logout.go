@@ -24,6 +24,9 @@ func (s *session) logout(c *connection, r *request) {
 	if a.dev.Connections.MaskLogoutReason {
 		p.Reason &= 3
 	}
+	if s.discovery && p.Reason == pdu.LogoutRemoveForRecovery && a.dev.Listing.LogoutForRecovery {
+		p.Reason = pdu.LogoutCloseSession
+	}
 	if s.discovery && p.Reason != pdu.LogoutCloseSession && !a.dev.Connections.AnyDiscoveryLogout {
 		s.reject(c, &r.bhs, pdu.RejectProtocolError) // (RFC 7143, Section 4.3)
 		return

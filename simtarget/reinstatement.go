@@ -31,6 +31,9 @@ func (a *Array) replaces(l *login, s *session) bool {
 	if l.discovery && l.target == nil {
 		return s.target == nil && sameName && s.isid == l.isid && (s.portal == l.c.portal || dev.Discovery.IgnorePortal)
 	}
+	if l.discovery && dev.Listing.KeepsNamed {
+		return false
+	}
 	if s.target != l.target && !dev.Sessions.IgnoreTargetName {
 		return false
 	}

@@ -130,6 +130,9 @@ func (s *session) textAnswer(c *connection, h pdu.BHS, pairs text.Pairs, final b
 	}
 	c.textState.answered = true
 	c.textState.parts = text.Split(answers, partLength)
+	if s.array.dev.Listing.Truncates {
+		c.textState.parts = c.textState.parts[:min(1, len(c.textState.parts))]
+	}
 	s.textPart(c, final)
 	s.digestsByText(c, pairs)
 }
@@ -192,12 +195,14 @@ func (s *session) answerText(c *connection, pairs text.Pairs) text.Pairs {
 			answers.Add(pair.Key, text.NotUnderstood)
 		case s.array.dev.Sessions.DigestsByText && key.Name == text.KeyHeaderDigest:
 			answers.Add(pair.Key, "CRC32C")
+		case s.array.dev.Listing.NegotiatesBurst && s.discovery && key.Name == text.KeyMaxBurstLength:
+			answers.Add(pair.Key, pair.Value)
 		case s.discovery && key.Negotiated():
 			answers.Add(pair.Key, text.Irrelevant)
+		case s.discovery: // SendTargets is all that it is for (RFC 7143, Section 4.3).
+			answers.Add(pair.Key, text.Reject)
 		case pair.Key == text.KeyMaxRecvDataSegmentLength:
 			s.redeclare(c, key, pair.Value, &answers)
-		case s.discovery:
-			answers.Add(pair.Key, text.Reject)
 		case key.Function == text.Declarative && key.Use != text.LeadingOnly && key.Senders&text.Initiator != 0:
 		case pair.Key == text.KeyInitiatorAlias:
 		default:

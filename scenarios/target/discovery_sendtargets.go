@@ -11,7 +11,7 @@ import (
 
 // discoveryChecks are those of the group discovery.
 func discoveryChecks() []Check {
-	return slices.Concat(discoverySendTargetsChecks(), discoverySessionChecks())
+	return slices.Concat(discoverySendTargetsChecks(), discoverySessionChecks(), discoveryListingChecks(), discoveryRestrictionChecks())
 }
 
 func discoverySendTargetsChecks() []Check {
