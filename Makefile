@@ -7,6 +7,7 @@ GO        ?= go
 FUZZTIME  ?= 10s
 SIEGETIME ?= 5m
 PLANS     ?= 100000
+PAIRS     ?= 300
 BIN       := $(CURDIR)/.bin
 export PATH := $(BIN):$(PATH)
 
@@ -17,7 +18,7 @@ STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # The real peers that some tests talk to, as tool:package of Debian. Kept in step with .ci/run.
 PEERS := tgtd:tgt iscsi-ls:libiscsi-bin qemu-img:qemu-utils tshark:tshark
 
-.PHONY: menu build check test race peers bench arraybench mutants exhaustive plans fuzz siege lint clean
+.PHONY: menu build check test race peers bench arraybench mutants exhaustive pairs plans fuzz siege lint clean
 
 menu:
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -62,8 +63,11 @@ arraybench: peers ## only the array's part of bench: speed, memory of idle sessi
 mutants: ## prove every check: it passes the sound peer and fails the peer with its row's defect
 	$(GO) run ./cmd/iscsispec mutants
 
-exhaustive: ## cut the link at every single position of three workloads
-	ISCSISPEC_EXHAUSTIVE=1 $(GO) test -run Exhaustive -v -timeout 60m ./scenarios/...
+exhaustive: ## cut the link at every single position of seven scenarios before every array; print how many there are
+	ISCSISPEC_EXHAUSTIVE=1 $(GO) test -count=1 -run Exhaustive -v -timeout 60m ./scenarios/cuts
+
+pairs: ## cut it a second time while the session comes back: PAIRS pairs (300) of each scenario before each array
+	ISCSISPEC_PAIRS=$(PAIRS) $(GO) test -count=1 -run Pairs -v -timeout 120m ./scenarios/cuts
 
 plans: ## run PLANS random plans of several faults (100000) and judge the data; failing ones are shrunk and saved in out/plans
 	ISCSISPEC_PLANS=$(PLANS) ISCSISPEC_PLANS_OUT=$(CURDIR)/out/plans $(GO) test -run '^TestPlans$$' -v -timeout 120m ./scenarios/integrity

@@ -150,9 +150,9 @@ func possible(lun uint64) bool { return lun != ^uint64(0) }
 type keepalive struct {
 	timer   *time.Timer
 	pending bool
-	sent    time.Time
-	itt     uint32 // Of the last ping; its task is free once it was answered.
-	arrived uint64 // Bytes that had come when it was sent.
+	sent    time.Time // Of the last ping, or since when more is waited for of a PDU that was on its way when the answer was due.
+	itt     uint32    // Of the last ping; its task is free once it was answered.
+	arrived uint64    // Bytes that had come at sent.
 }
 
 // start arms the timer, unless pings are switched off or not allowed in this session.
@@ -192,9 +192,9 @@ func (c *connection) examine(now time.Time) (again time.Duration, dead bool) {
 	if k.pending && c.heard.Before(k.sent) {
 		left := cfg.PingTimeout - now.Sub(k.sent)
 		if left <= 0 && c.reader.Arrived() != k.arrived {
-			// A PDU is on its way, slowly; the answer can only come behind it.
-			k.pending, c.heard = false, now
-			return cfg.PingInterval, false
+			// A PDU is on its way, slowly; the answer can only come behind it. As long as more of it comes within each PingTimeout, that is waited for.
+			k.sent, k.arrived = now, c.reader.Arrived()
+			return cfg.PingTimeout, false
 		}
 		if left <= 0 {
 			return cfg.PingInterval, !c.s.dev.Session.PingsNeverTimeOut

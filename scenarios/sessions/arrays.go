@@ -2,6 +2,8 @@ package sessions
 
 import (
 	"fmt"
+	"sync"
+
 	"github.com/goccy/go-yaml"
 
 	"github.com/iscsispec/iscsispec/faults"
@@ -76,14 +78,9 @@ type numbering struct{ portals, targets int }
 
 // profile makes the profile of an array, and gives the letters of its portals.
 func (a Array) profile(count *numbering) (*simtarget.Profile, []string, error) {
-	p, err := a.base(*count)
+	p, err := a.known(*count)
 	if err != nil {
 		return nil, nil, err
-	}
-	if a.Change != "" {
-		if err := yaml.UnmarshalWithOptions([]byte(a.Change), p, yaml.Strict()); err != nil {
-			return nil, nil, fmt.Errorf("change of the profile: %w", err)
-		}
 	}
 	var letters []string
 	for range p.Portals {
@@ -99,6 +96,37 @@ func (a Array) profile(count *numbering) (*simtarget.Profile, []string, error) {
 
 // letter names the i-th portal, counted from 0.
 func letter(i int) string { return string(rune('A' + i)) }
+
+// embedded keeps the embedded profiles that runs have asked for, by a key of what makes them differ: reading YAML takes longer than many a run. Nobody changes
+// a profile that is in it. There are no more of them than plans name.
+var embedded sync.Map
+
+// known is the profile, from earlier runs where it is an embedded one.
+func (a Array) known(count numbering) (*simtarget.Profile, error) {
+	if a.Profile == "" {
+		return a.changed(count)
+	}
+	key := fmt.Sprintf("%s\x00%d\x00%s", a.Profile, count.portals, a.Change)
+	if p, is := embedded.Load(key); is {
+		return p.(*simtarget.Profile), nil
+	}
+	p, err := a.changed(count)
+	if err == nil {
+		embedded.Store(key, p)
+	}
+	return p, err
+}
+
+// changed is the profile as the plan has it.
+func (a Array) changed(count numbering) (*simtarget.Profile, error) {
+	p, err := a.base(count)
+	if err == nil && a.Change != "" {
+		if err := yaml.UnmarshalWithOptions([]byte(a.Change), p, yaml.Strict()); err != nil {
+			return nil, fmt.Errorf("change of the profile: %w", err)
+		}
+	}
+	return p, err
+}
 
 // base is the profile before it is changed.
 func (a Array) base(count numbering) (*simtarget.Profile, error) {

@@ -19,6 +19,8 @@ const (
 	patience = 10 * time.Minute
 	// eventsMax bounds the trace of a run: an outage of a day leaves half of it.
 	eventsMax = 150_000
+	// guardEvery is how often somebody looks whether a run has run away.
+	guardEvery = 5 * time.Second
 	// late is how far behind its instant a step may begin before the run counts as gone wrong.
 	late = Slack
 )
@@ -33,6 +35,8 @@ type Options struct {
 	Name string
 	// Deviations are the initiator's defects; nil means none.
 	Deviations *initiator.Deviations
+	// Quiet leaves what passes the wire out of the trace: no PDUs, dials and link events. All else goes and is recorded as it would be.
+	Quiet bool
 }
 
 // Execute runs a plan in a bubble of its own and returns what it left. The error is that of the bubble (a panic or a deadlock, in
@@ -87,7 +91,11 @@ func (x *execution) run(ctx context.Context, run *Run) error {
 	var cancel context.CancelFunc
 	x.ctx, cancel = context.WithCancel(ctx)
 	x.log = trace.NewLog()
-	x.network = faults.NewNetwork(scenarios.SeedFor(x.opts.Seed, "network"), x.log, faults.Options{})
+	wire := x.log
+	if x.opts.Quiet {
+		wire = nil
+	}
+	x.network = faults.NewNetwork(scenarios.SeedFor(x.opts.Seed, "network"), wire, faults.Options{})
 	defer x.takeDown(cancel)
 	if err := x.stand(); err != nil {
 		return err
@@ -125,7 +133,7 @@ func (x *execution) seal() {
 
 // guard ends a run that has run away, such as that of an initiator which logs in again and again without a pause. What it left until then can be judged.
 func (x *execution) guard(cancel context.CancelFunc) {
-	for !awaitEnd(x.ctx.Done(), time.Second) {
+	for !awaitEnd(x.ctx.Done(), guardEvery) {
 		if n := x.log.Len(); n > eventsMax {
 			x.complain("the run was ended at %v with %d events: want at most %d", x.log.Now(), n, eventsMax)
 			x.seal()

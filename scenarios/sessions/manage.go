@@ -107,7 +107,7 @@ func (s Settings) apply(to *initiator.Settings) error {
 func (s LoginSettings) settings() (initiator.LoginSettings, error) {
 	out := initiator.LoginSettings{
 		HeaderDigest: s.HeaderDigest, DataDigest: s.DataDigest, LoginTimeout: s.LoginTimeout, PingInterval: s.PingInterval,
-		PingTimeout: s.PingTimeout, LogoutTimeout: s.LogoutTimeout, FreshISID: s.FreshISID,
+		PingTimeout: s.PingTimeout, LogoutTimeout: s.LogoutTimeout, CommandTimeout: s.CommandTimeout, FreshISID: s.FreshISID,
 	}
 	if c := s.CHAP; c != nil {
 		out.CHAP = &initiator.CHAP{Name: c.Name, Secret: iscsi.Secret(c.Secret), TargetName: c.TargetName, TargetSecret: iscsi.Secret(c.TargetSecret)}
@@ -326,7 +326,8 @@ func (o Set) perform(x *execution, _ *call) outcome {
 			to   *time.Duration
 			from time.Duration
 		}{{&s.Login.LoginTimeout, login.LoginTimeout}, {&s.Login.PingInterval, login.PingInterval},
-			{&s.Login.PingTimeout, login.PingTimeout}, {&s.Login.LogoutTimeout, login.LogoutTimeout}} {
+			{&s.Login.PingTimeout, login.PingTimeout}, {&s.Login.LogoutTimeout, login.LogoutTimeout},
+			{&s.Login.CommandTimeout, login.CommandTimeout}} {
 			if t.from != 0 {
 				*t.to = t.from
 			}

@@ -99,6 +99,8 @@ type LoginSettings struct {
 	PingTimeout  time.Duration `yaml:"ping-timeout,omitempty"`
 	// LogoutTimeout bounds the wait for a Logout Response.
 	LogoutTimeout time.Duration `yaml:"logout-timeout,omitempty"`
+	// CommandTimeout bounds the wait for the answer to a SCSI command that was sent.
+	CommandTimeout time.Duration `yaml:"command-timeout,omitempty"`
 	// FreshISID draws another ISID for every login.
 	FreshISID bool `yaml:"fresh-isid,omitempty"`
 	// Offers replace the operational keys that are offered, "Key=Value" each, in their order.

@@ -117,11 +117,14 @@ const (
 )
 
 // AllOps gives every op of the run in the order of their beginnings.
-func (r *Run) AllOps() []OpRun {
+func (r *Run) AllOps() []OpRun { return slices.Clone(r.known()) }
+
+// known gives the ops without a copy.
+func (r *Run) known() []OpRun {
 	if r.ops == nil {
 		r.ops = r.findOps()
 	}
-	return slices.Clone(r.ops)
+	return r.ops
 }
 
 // findOps takes the beginnings first: an op that ends at the instant of its beginning may stand before it in the canonical order.
@@ -181,14 +184,21 @@ func attr(e trace.Event, key string) string {
 
 // Ops gives all instances of the labelled op, in the order of their beginnings.
 func (r *Run) Ops(label string) []OpRun {
-	return slices.DeleteFunc(r.AllOps(), func(o OpRun) bool { return o.Label != label })
+	found := []OpRun{}
+	for _, o := range r.known() {
+		if o.Label == label {
+			found = append(found, o)
+		}
+	}
+	return found
 }
 
 // Op gives the first instance of the labelled op. A label that never ran gives an OpRun whose outcome is "" and whose instants are the end of
 // the run; the run is inconclusive then anyway.
 func (r *Run) Op(label string) OpRun {
-	if ops := r.Ops(label); len(ops) > 0 {
-		return ops[0]
+	ops := r.known()
+	if i := slices.IndexFunc(ops, func(o OpRun) bool { return o.Label == label }); i >= 0 {
+		return ops[i]
 	}
 	return OpRun{Label: label, Begin: r.Ended, End: r.Ended, LUN: -1}
 }
