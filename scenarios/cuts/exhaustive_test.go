@@ -24,7 +24,7 @@ func TestExhaustiveCuts(t *testing.T) {
 	if os.Getenv("ISCSISPEC_EXHAUSTIVE") == "1" {
 		every = 1
 	}
-	defer debug.SetGCPercent(debug.SetGCPercent(1000)) // runs are short, and leave much behind
+	defer debug.SetGCPercent(debug.SetGCPercent(600)) // runs are short, and leave much behind
 	began, spent := time.Now(), processorTime()
 	surveys := surveyAll(t)
 	type planned struct{ survey, cut int }

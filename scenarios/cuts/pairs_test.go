@@ -18,7 +18,7 @@ func TestPairsOfCuts(t *testing.T) {
 	if !whole {
 		most = 24
 	}
-	defer debug.SetGCPercent(debug.SetGCPercent(1000))
+	defer debug.SetGCPercent(debug.SetGCPercent(600))
 	spent := processorTime()
 	var runs, all, told int
 	count := map[scenarios.Verdict]int{}
