@@ -4,6 +4,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -62,12 +63,18 @@ func TestExhaustiveCuts(t *testing.T) {
 	t.Logf("\n%sprocessor time %v, wall clock %v, on %d cores", table.String(), processorTime()-spent, time.Since(began).Round(time.Millisecond), runtime.GOMAXPROCS(0))
 }
 
-// surveyAll lists the cuts of every scenario before every array.
+// surveyAll lists the cuts of every scenario before every array, or before those that ISCSISPEC_PROFILES names, separated by commas.
 func surveyAll(t *testing.T) []Survey {
 	t.Helper()
 	stations, err := Stations()
 	if err != nil {
 		t.Fatal(err)
+	}
+	if only := os.Getenv("ISCSISPEC_PROFILES"); only != "" {
+		stations = slices.DeleteFunc(stations, func(s Station) bool { return !slices.Contains(strings.Split(only, ","), s.Profile) })
+	}
+	if len(stations) == 0 {
+		t.Fatal("ISCSISPEC_PROFILES names no embedded profile")
 	}
 	stories := Scenarios()
 	surveys := make([]Survey, len(stations)*len(stories))

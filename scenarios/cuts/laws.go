@@ -11,6 +11,10 @@ import (
 // violationsMax is how many broken laws of one run are told.
 const violationsMax = 8
 
+// crcError is the sense of a command that the target terminates for the data digest of a Data-Out (RFC 7143, Section 11.4.7.2): ABORTED COMMAND, PROTOCOL
+// SERVICE CRC ERROR.
+const crcError = "0b/47/05"
+
 // laws holds one run to what must be so wherever a link is cut. It is a pure function of the run and of the run without cuts.
 type laws struct {
 	clean  *sessions.Run // the same story without cuts; nil when this is it
@@ -140,6 +144,9 @@ func (l *laws) ended(r *sessions.Run, label string) bool {
 	}
 	if l.loses {
 		accepted = append(accepted, sessions.Failed) // rejected for its data digest
+		if o := r.Op(label); o.Is(sessions.CheckCondition) && o.Sense == crcError {
+			return false
+		}
 	}
 	return l.was(r, label, accepted...) && r.Op(label).Outcome == sessions.Good
 }

@@ -38,11 +38,14 @@ func line(e trace.Event) string {
 	return strings.Join(words, " ")
 }
 
-// TestWhatOnceWentWrong replays cuts that our own peers did not survive once.
+// TestWhatOnceWentWrong replays cuts that our own peers did not survive once, or that the judges were wrong about.
 func TestWhatOnceWentWrong(t *testing.T) {
 	for _, text := range []string{
 		// One byte of the answer to a ping made the initiator begin its patience anew, and the request behind it timed out.
 		"profile=plain scenario=clone seed=1 faults=silence:pdu=nop-in,byte=1,for=40s",
+		// The array ends a write whose data have a wrong digest with CHECK CONDITION, as it may.
+		"profile=digest-required scenario=write seed=1 faults=truncate:pdu=data-out,byte=data+4096",
+		"profile=cloud-32 scenario=write seed=1 faults=truncate:pdu=data-out,nth=2,byte=data-digest+1",
 	} {
 		c, err := ParseCase(text)
 		if err != nil {
