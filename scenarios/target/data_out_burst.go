@@ -124,11 +124,11 @@ const (
 	waitsOn  = "an end within 30 s"
 )
 
-// contentNow reads from block 0, in another session where the connection is gone.
-func (t *T) contentNow(c *probe.Conn, n int) []byte {
-	if c.Ping(nil) != nil {
-		c = t.Open(probe.Login{})
-	}
+// contentAnew reads from block 0 in another session: what was sent before may have cost the target the old one.
+func (t *T) contentAnew(c *probe.Conn, n int) []byte {
+	t.Leave(c)
+	c = t.Granted(t.LoginWithin(probe.Login{}, retryTime))
+	t.Check(c.ClearUnitAttentions(), "TEST UNIT READY after the login")
 	return t.Content(c, 0, n)
 }
 
@@ -269,7 +269,7 @@ func (t *T) astrayData(spoil func(p *pdu.DataOut)) {
 	} else if response.Status != byte(scsi.StatusGood) || response.Response != pdu.ResponseCompleted {
 		return
 	}
-	switch content := t.contentNow(c, n); {
+	switch content := t.contentAnew(c, n); {
 	case bytes.Equal(content, right):
 	case bytes.Equal(content, wrong):
 		t.Warn("The write is made from the wrong PDU: its task is found without that field.", "GOOD with the data of the wrong PDU", "the data of the right one")

@@ -168,7 +168,7 @@ func immediateBeyondExpected(t *T) {
 			t.Fail(e, want...)
 		}
 	}
-	if !bytes.Equal(t.contentNow(c, 2*block)[block:], old[block:]) {
+	if !bytes.Equal(t.contentAnew(c, 2*block)[block:], old[block:]) {
 		t.Fail("the block behind the one that was written has changed", "no more than the expected length written")
 	}
 }

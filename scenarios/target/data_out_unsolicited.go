@@ -140,7 +140,7 @@ func (t *T) unaskedAnswer(c *probe.Conn, p *pdu.SCSIResponse, stray []byte, want
 	case p.Status == byte(scsi.StatusCheckCondition) && err == nil && sense.Code == scsi.UnexpectedUnsolicitedData:
 	case p.Status == byte(scsi.StatusCheckCondition):
 		t.Warn("The write fails with other sense data.", p, want...)
-	case p.Status == byte(scsi.StatusGood) && p.Response == pdu.ResponseCompleted && bytes.Equal(t.contentNow(c, len(stray)), stray):
+	case p.Status == byte(scsi.StatusGood) && p.Response == pdu.ResponseCompleted && bytes.Equal(t.contentAnew(c, len(stray)), stray):
 		t.Warn("The target files data by its task alone, and takes what it did not ask for.", "GOOD without solicited data", want...)
 	default:
 		t.Fail(fmt.Sprintf("status 0x%02x without solicited data", p.Status), want...)
