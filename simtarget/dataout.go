@@ -207,7 +207,7 @@ func (s *session) dataOut(c *connection, h *pdu.BHS, data []byte, damaged bool) 
 		s.recoverData(c, h, k, &p, data, damaged)
 		return
 	}
-	if p.TTT == pdu.ReservedTag && !dev.ReservedTTT && !(dev.TakesUnasked && !k.transfer.unsolicited) {
+	if p.TTT == pdu.ReservedTag && !dev.ReservedTTT && (k.transfer.unsolicited || !dev.TakesUnasked) {
 		s.unsolicitedData(c, h, k, &p, data, damaged)
 		return
 	}
