@@ -18,7 +18,7 @@ STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # The real peers that some tests talk to, as tool:package of Debian. Kept in step with .ci/run.
 PEERS := tgtd:tgt iscsi-ls:libiscsi-bin qemu-img:qemu-utils tshark:tshark
 
-.PHONY: menu build check test race peers bench arraybench mutants exhaustive pairs plans fuzz siege lint clean
+.PHONY: menu build check test race peers bench arraybench realtime mutants exhaustive pairs plans fuzz siege lint clean
 
 menu:
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -59,6 +59,9 @@ bench: peers ## run the benchmarks, measure the initiator beside libiscsi, and t
 
 arraybench: peers ## only the array's part of bench: speed, memory of idle sessions, many logins (about 5 minutes)
 	$(GO) run ./scenarios/peers/bench/array
+
+realtime: peers ## 20 cuts between the initiator and tgt within 3 minutes of real time, the clocks judged
+	ISCSISPEC_REALTIME=1 $(GO) test -count=1 -run TestClocksInRealTime -v -timeout 10m ./scenarios/peers
 
 mutants: ## prove every check: it passes the sound peer and fails the peer with its row's defect
 	$(GO) run ./cmd/iscsispec mutants

@@ -29,16 +29,18 @@ const reconnectInterval = 20 * time.Millisecond
 
 // logIn opens a data session at the address. The caller closes the host.
 func logIn(ctx context.Context, address, target string, settings initiator.LoginSettings) (*host, error) {
+	return logInWith(ctx, address, target, initiator.ManagerConfig{Defaults: settings, ReconnectInterval: reconnectInterval, Log: trace.NewLog()})
+}
+
+// logInWith opens a data session of a session manager with a configuration, to which it adds name and port.
+func logInWith(ctx context.Context, address, target string, config initiator.ManagerConfig) (*host, error) {
 	portal, err := iscsi.ParseAddress(address)
 	if err != nil {
 		return nil, err
 	}
-	h := &host{log: trace.NewLog()}
-	h.Manager, err = initiator.NewManager(initiator.ManagerConfig{
-		InitiatorName: "iqn.2026-11.io.github.iscsispec:host", Ports: []initiator.Port{{Name: "port", Dialer: &net.Dialer{}}},
-		Defaults: settings, ReconnectInterval: reconnectInterval, Log: h.log,
-	})
-	if err != nil {
+	config.InitiatorName, config.Ports = "iqn.2026-11.io.github.iscsispec:host", []initiator.Port{{Name: "port", Dialer: &net.Dialer{}}}
+	h := &host{log: config.Log}
+	if h.Manager, err = initiator.NewManager(config); err != nil {
 		return nil, err
 	}
 	if h.id, err = h.Login(ctx, initiator.LoginSpec{Kind: initiator.Data, Target: target, Portal: portal}); err == nil {
