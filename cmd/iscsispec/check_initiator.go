@@ -10,12 +10,15 @@ import (
 
 	"github.com/iscsispec/iscsispec/scenarios"
 	"github.com/iscsispec/iscsispec/scenarios/initiator"
+	"github.com/iscsispec/iscsispec/scenarios/lifecycle"
 )
 
 // initiatorOptions are the flags of check initiator alone.
 type initiatorOptions struct {
 	checkOptions
-	has []string
+	has       []string
+	lifecycle bool
+	watch     time.Duration
 }
 
 func (p *program) checkInitiatorCommand() *cobra.Command {
@@ -30,13 +33,20 @@ Behind -- stands the command line of another initiator. It is run for each check
 its last word. It does what it does: checks of what it never does are skipped, and say so. What cannot be found out by
 looking, such as whether it re-establishes sessions, --has tells.
 
+--lifecycle measures instead what the command does when its link is cut: reset, closed, silent, refused for a while, logged out on the target's
+request, redirected, redirected to nowhere. Most of that is policy, so it is a report: lifecycle.json and captures under
+--out, and a table. docs/lifecycle.md says how to read it, and how to measure a host that is no command.
+
   iscsispec check initiator -- iscsi-inq
-  iscsispec check initiator --has chap,mutual-chap -- iscsi-perf -t 5 {url}`,
+  iscsispec check initiator --has chap,mutual-chap -- iscsi-perf -t 5 {url}
+  iscsispec check initiator --lifecycle -- iscsi-perf -t 40 {url}`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.checkInitiator(cmd, options, args)
 		},
 	}
 	p.checkFlags(cmd, &options.checkOptions)
+	cmd.Flags().BoolVar(&options.lifecycle, "lifecycle", false, "measure what the command does when its link is cut")
+	cmd.Flags().DurationVar(&options.watch, "watch", lifecycle.DefaultWatch, "with --lifecycle: how long to watch after each cut")
 	cmd.Flags().StringSliceVar(&options.has, "has", nil, "what the command can: "+join(initiator.Askable()))
 	return cmd
 }
@@ -59,10 +69,15 @@ func (p *program) checkInitiator(cmd *cobra.Command, o *initiatorOptions, args [
 		return usageError("unexpected argument %q: the command of an initiator stands behind --", args[0])
 	case len(args) == 0 && dash == 0:
 		return usageError("no command behind --")
+	case len(args) == 0 && o.lifecycle:
+		return usageError("--lifecycle is for the command behind --")
 	case len(args) == 0 && len(o.has) > 0:
 		return usageError("--has is for the command behind --")
 	case len(args) == 0:
 		return p.runChecks(cmd, &o.checkOptions, embedded, []string{initiator.Name})
+	}
+	if o.lifecycle {
+		return measureLifecycle(cmd, o, args)
 	}
 	// What is wrong with the command line is told before anything is run.
 	selection, err := o.selection()

@@ -64,16 +64,20 @@ func (n *nexuses) take(d Dial) {
 
 // find gives the session that a connection is for, or nil.
 func (n *nexuses) find(d Dial) *Session {
-	var down []*Session
+	var down, strange []*Session
 	for i, s := range n.sessions {
 		if len(d.Requests) > 0 {
 			x := nexusOf(d)
 			if x == n.names[i] {
-				if s.down() != nil {
+				switch {
+				case s.down() != nil:
 					return s
-				}
-				if s.Left >= 0 { // another life under the same name
+				case s.Left >= 0: // another life under the same name
 					n.names[i] = nexus{}
+				case d.Requests[0].PDU.TSIH == 0: // its initiator has lost what seems to stand, and nobody saw when
+					s.lose(s.Dials[len(s.Dials)-1], d.At)
+					s.down().Blind = true
+					return s
 				}
 				continue
 			}
@@ -81,11 +85,17 @@ func (n *nexuses) find(d Dial) *Session {
 				continue
 			}
 		} else if !s.knows(d.Portal) {
+			if s.down() != nil {
+				strange = append(strange, s)
+			}
 			continue
 		}
 		if s.down() != nil {
 			down = append(down, s)
 		}
+	}
+	if len(down) == 0 { // a place that nobody was seen to be sent to
+		down = strange
 	}
 	if len(down) == 1 {
 		return down[0]
@@ -121,14 +131,23 @@ func (s *Session) loseAt(at time.Duration) {
 		return
 	}
 	d := s.Dials[len(s.Dials)-1]
-	if d.Closed < 0 || d.Closed > at {
+	ended := d.Closed
+	if out := loggedOut(d); out >= 0 && (ended < 0 || out < ended) { // some keep the connection until they have the next
+		ended = out
+	}
+	if ended < 0 || ended > at {
 		return
 	}
 	if left := leftByUser(d); left >= 0 {
 		s.Left = left
 		return
 	}
-	o := Outage{Lost: d.Closed, Wait: waitAfter(d), Back: -1, Left: -1, Event: d.Event, Before: AttemptOf(d)}
+	s.lose(d, ended)
+}
+
+// lose begins an outage.
+func (s *Session) lose(d Dial, at time.Duration) {
+	o := Outage{Lost: at, Wait: waitAfter(d), Back: -1, Left: -1, Event: d.Event, Before: AttemptOf(d)}
 	if n := len(s.Outages); n > 0 { // the attempt may have begun at another portal
 		if done := s.Outages[n-1].Attempts; len(done) > 0 {
 			o.Before = done[len(done)-1]

@@ -141,6 +141,22 @@ func larger(keys text.Pairs, agreed int, told bool) (int, bool) {
 	return agreed, told
 }
 
+// loggedOut is when a logout of the session was answered with success, or -1.
+func loggedOut(d Dial) time.Duration {
+	asked := false
+	for _, w := range d.Notices {
+		switch p := w.PDU.(type) {
+		case *pdu.LogoutRequest:
+			asked = p.Reason == pdu.LogoutCloseSession
+		case *pdu.LogoutResponse:
+			if asked && p.Response == pdu.LogoutSuccess {
+				return w.At
+			}
+		}
+	}
+	return -1
+}
+
 // leftByUser tells when the initiator asked to close the session without being asked to by the target, or -1.
 func leftByUser(d Dial) time.Duration {
 	for _, w := range d.Notices {

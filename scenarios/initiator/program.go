@@ -126,23 +126,32 @@ func (d *command) running() (*process, error) {
 	if d.latest != nil && !d.latest.ended() {
 		return d.latest, nil
 	}
-	p := &process{cmd: exec.Command(d.words[0], d.words[1:]...), done: make(chan struct{})}
+	p, err := begin(d.words, d.t.env.Log, d.t.ring)
+	if err != nil {
+		return nil, err
+	}
+	d.latest = p
+	return p, nil
+}
+
+// begin runs a command, and calls ended when it is over.
+func begin(words []string, log *trace.Log, ended func()) (*process, error) {
+	p := &process{cmd: exec.Command(words[0], words[1:]...), done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr, p.cmd.WaitDelay = &p.out, &p.out, time.Second
 	groupOfItsOwn(p.cmd)
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
-	d.latest = p
-	d.t.env.Log.Note(trace.NodeDriver, "the command begins")
+	log.Note(trace.NodeDriver, "the command begins")
 	go func() {
 		p.err = p.cmd.Wait()
 		reason := "the command ended with exit status 0"
 		if p.err != nil {
 			reason = fmt.Sprintf("the command ended: %v: %s", p.err, &p.out)
 		}
-		d.t.env.Log.Note(trace.NodeDriver, reason)
+		log.Note(trace.NodeDriver, reason)
 		close(p.done)
-		d.t.ring()
+		ended()
 	}()
 	return p, nil
 }
