@@ -33,7 +33,8 @@ func (o *Outage) cadence(s *Session, t Terms) scenarios.Finding {
 		if i == 0 && (previous.At < 0 || o.Blind) { // when the attempt before was made, or the loss noticed, is not known
 			from, to = 0, s.End
 		}
-		if off := misses(a.At, from, to, t.Tolerance); off && !(o.Blind && unseen(a.At-from, t)) {
+		excused := o.Blind && unseen(a.At-from, t)
+		if !excused && misses(a.At, from, to, t.Tolerance) {
 			evidence := []trace.Event{o.Event, a.Event}
 			if i > 0 {
 				evidence[0] = previous.Event

@@ -24,6 +24,8 @@ type Dial struct {
 	// package trace.
 	Closed time.Duration
 	How    string
+	// Shut is when the other end ended its stream, as that end's recording tells, or -1: an initiator may keep its own end for a while.
+	Shut time.Duration
 	// Requests and Responses are those of the login phase, in order.
 	Requests  []LoginRequest
 	Responses []LoginResponse
@@ -124,12 +126,12 @@ func Dials(events []trace.Event) []Dial {
 		switch begins := e.Kind == trace.KindDial && e.Node == trace.NodeInitiator; {
 		case strings.HasSuffix(e.Conn, arraySide):
 		case e.Conn == "" && e.Kind == trace.KindDialFailed: // an address that could not be dialled at all
-			dials = append(dials, Dial{Portal: e.To, Local: e.From, At: e.At, Up: -1, Failed: e.At, Err: e.Err, Closed: -1, FullFeature: -1,
+			dials = append(dials, Dial{Portal: e.To, Local: e.From, At: e.At, Up: -1, Failed: e.At, Err: e.Err, Closed: -1, Shut: -1, FullFeature: -1,
 				Event: e, Session: calls.onBehalf(e.To)})
 		case e.Conn == "":
 		case begins, !known && e.Kind == trace.KindConnUp && e.Node == vantage[e.Conn]:
 			place[e.Conn] = len(dials)
-			d := Dial{Conn: e.Conn, Portal: e.To, Local: e.From, At: e.At, Up: -1, Failed: -1, Closed: -1, FullFeature: -1, Event: e}
+			d := Dial{Conn: e.Conn, Portal: e.To, Local: e.From, At: e.At, Up: -1, Failed: -1, Closed: -1, Shut: -1, FullFeature: -1, Event: e}
 			if !begins && e.Node != trace.NodeInitiator {
 				d.Portal, d.Local = e.From, e.To // the array's end tells it from its side
 			}
@@ -210,6 +212,9 @@ func (d *Dial) see(e trace.Event) {
 	case trace.KindConnUp:
 		d.Up = e.At
 	case trace.KindConnClosed:
+		if e.State == trace.CloseHalfSent && e.Node != trace.NodeInitiator && d.Shut < 0 {
+			d.Shut = e.At
+		}
 		if d.Closed < 0 && e.State != trace.CloseHalfSent {
 			d.Closed, d.How = e.At, e.State
 		}

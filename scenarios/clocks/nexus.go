@@ -47,8 +47,13 @@ func nexusOf(d Dial) nexus {
 
 // take finds the session that a connection is for, and puts it there.
 func (n *nexuses) take(d Dial) {
+	// An initiator may have dialled anew before the end of its connection was recorded, which it had noticed.
+	asOf := d.At
+	if len(d.Requests) > 0 {
+		asOf = d.Requests[0].At
+	}
 	for _, s := range n.sessions {
-		s.loseAt(d.At)
+		s.loseAt(asOf)
 	}
 	s := n.find(d)
 	switch {
@@ -132,8 +137,10 @@ func (s *Session) loseAt(at time.Duration) {
 	}
 	d := s.Dials[len(s.Dials)-1]
 	ended := d.Closed
-	if out := loggedOut(d); out >= 0 && (ended < 0 || out < ended) { // some keep the connection until they have the next
-		ended = out
+	for _, sooner := range []time.Duration{loggedOut(d), d.Shut} { // some keep the connection until they have the next
+		if sooner >= 0 && (ended < 0 || sooner < ended) {
+			ended = sooner
+		}
 	}
 	if ended < 0 || ended > at {
 		return
@@ -159,6 +166,9 @@ func (s *Session) lose(d Dial, at time.Duration) {
 // attempt takes a connection of a session that is down.
 func (s *Session) attempt(d Dial, blind blinds) {
 	o := s.down()
+	if o.Lost > d.At && len(o.Attempts) == 0 {
+		o.Lost = d.At
+	}
 	from := o.Before.At
 	if n := len(o.Attempts); n > 0 {
 		from = o.Attempts[n-1].At

@@ -74,24 +74,27 @@ const late = time.Second
 // read fills a measurement from the trace: struck is when the session was disturbed, over when the watching ended.
 func (m *Measurement) read(events trace.Events, struck, over time.Duration) {
 	var s *clocks.Session
+	var first clocks.Dial
 	for _, candidate := range clocks.Sessions(events) {
-		if n := len(candidate.Dials); candidate.Opened <= struck && n > 0 && normal(candidate.Dials[0]) && (s == nil || len(candidate.Outages) > 0) {
-			s = candidate
+		for _, d := range candidate.Dials {
+			if d.FullFeature >= 0 && d.Open(struck) && normal(d) {
+				s, first = candidate, d
+			}
 		}
 	}
 	if s == nil {
 		m.Unclear = "the disturbed session is not in the trace"
 		return
 	}
-	first := s.Dials[0]
 	m.ISID = first.ISID().String()
 	m.readLogout(first, over)
-	if len(s.Outages) == 0 {
-		return // it stands, or was closed by its user
+	for i := range s.Outages { // there is none where it stands, or was closed by its user
+		if o := &s.Outages[i]; o.Lost >= struck {
+			m.LostAfter, m.Time2Wait = seconds(o.Lost-struck), o.Wait.Seconds()
+			m.readAttempts(o, first.Portal)
+			return
+		}
 	}
-	o := &s.Outages[0]
-	m.LostAfter, m.Time2Wait = seconds(o.Lost-struck), o.Wait.Seconds()
-	m.readAttempts(o, first.Portal)
 }
 
 // readAttempts tells of the attempts that followed a loss.
