@@ -25,7 +25,7 @@ func (s Survey) Pairs(t *testing.T, most int) (pairs []Case, all int) {
 		if r.Run == nil {
 			continue // the single cut tells of it
 		}
-		for _, second := range secondCuts(r.Run) {
+		for _, second := range secondCuts(r.Run, f) {
 			c := first
 			c.Faults = []faults.Fault{f, second}
 			pairs = append(pairs, c)
@@ -43,17 +43,30 @@ func (s Survey) Pairs(t *testing.T, most int) (pairs []Case, all int) {
 }
 
 // secondCuts lists the cuts at the places that follow the first one, one for each class of places that are alike. What is sent into a connection that a reset
-// has ended goes nowhere, and no fault counts it.
-func secondCuts(r *sessions.Run) []faults.Fault {
-	i := slices.IndexFunc(r.Events, func(e trace.Event) bool { return e.Kind == trace.KindFault })
+// has ended goes nowhere, and no fault counts it; the PDU that the first cut strikes is no place for a second one.
+func secondCuts(r *sessions.Run, struck faults.Fault) []faults.Fault {
+	i := slices.IndexFunc(r.Events, func(e trace.Event) bool { return e.Kind == trace.KindFault && e.State == struck.String() })
 	if i < 0 {
 		return nil
 	}
 	first := r.Events[i]
+	met, struckMet := 0, false
 	counted := r.Events.Where(func(e *trace.Event) bool {
-		return e.Conn != first.Conn || e.At <= first.At || first.Op != string(faults.Reset)
+		if e.Kind != trace.KindPDUSent || e.PDU == nil || e.Conn != first.Conn && struckMet {
+			return true
+		}
+		if struckMet {
+			return first.Op != string(faults.Reset)
+		}
+		if faults.PDUName(e.PDU.Opcode()) == struck.PDU {
+			met++
+			struckMet = met == max(struck.Nth, 1)
+		}
+		return true
 	})
-	places := placesWithin(counted, first.At+1, first.At+mending)
+	places := slices.DeleteFunc(placesWithin(counted, first.At+1, first.At+mending), func(p faults.Place) bool {
+		return p.PDU == struck.PDU && p.Nth == max(struck.Nth, 1)
+	})
 	var cuts []faults.Fault
 	for _, kind := range Kinds() {
 		known := map[likeness]bool{}
