@@ -37,8 +37,10 @@ func discoveryWithTargetName(t *T) {
 	case r.Rejected() != nil, r.Event.Ended():
 	case r.Answered && !r.Good() && len(r.Task.DataIns) == 0:
 		t.Warn("The command is refused by a SCSI Response instead of a Reject.", r, "a Reject", "a drop")
-	default:
+	case r.Answered || len(r.Task.DataIns) > 0:
 		t.FailFirmly(r, "a Reject", "a drop")
+	default:
+		t.Fail(r, "a Reject", "a drop")
 	}
 }
 
