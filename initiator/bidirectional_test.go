@@ -43,7 +43,7 @@ func TestBidirectional(t *testing.T) {
 				t.Errorf("%d bytes arrived, not those that were sent", len(got))
 			}
 			e.write(&pdu.SCSIResponse{
-				ITT: p.ITT, ExpDataSN: 4, Underflow: true, ResidualCount: 256, BidiUnderflow: true, BidiReadResidualCount: 512,
+				ITT: p.ITT, ExpDataSN: 2, Underflow: true, ResidualCount: 256, BidiUnderflow: true, BidiReadResidualCount: 512,
 			})
 			e.disk(nil, nil)
 		}, "ImmediateData=No"))

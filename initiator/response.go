@@ -54,6 +54,12 @@ func (c *connection) answersRData(p *pdu.SCSIResponse) bool {
 	return t != nil && t.mend != nil && t.mend.tag != 0 && t.mend.tag == p.SNACKTag
 }
 
+// countsDataInAlone reports whether an ExpDataSN can be the number of Data-In PDUs of a bidirectional command, as RFC 7143, Section 11.4.8, has
+// it; RFC 3720 counted its R2Ts too. The mutex is held.
+func (t *task) countsDataInAlone(expDataSN uint32) bool {
+	return t.req != nil && len(t.req.Read) > 0 && len(t.req.Write) > 0 && expDataSN < t.dataSN
+}
+
 // conclude writes the outcome into the request. The mutex is held.
 func (c *connection) conclude(t *task, p *pdu.SCSIResponse, data []byte) error {
 	if c.s.dev.Status.any() && c.departStatus(t, p, &data) {
@@ -66,7 +72,7 @@ func (c *connection) conclude(t *task, p *pdu.SCSIResponse, data []byte) error {
 	}
 	// What was asked for after the requester gave up, or after the Logout Request, was not counted.
 	counted := t.quit == nil && c.phase < phaseLeaving
-	if counted && p.ExpDataSN != 0 && p.ExpDataSN != t.dataSN {
+	if counted && p.ExpDataSN != 0 && p.ExpDataSN != t.dataSN && !t.countsDataInAlone(p.ExpDataSN) {
 		return wrongNumber(pdu.OpSCSIResponse, "ExpDataSN", p.ExpDataSN, t.dataSN, "RFC 7143, Section 11.4.8")
 	}
 	if len(data) == 0 && scsi.Status(p.Status) == scsi.StatusCheckCondition {

@@ -242,7 +242,7 @@ func (s *session) answerAgain(c *connection, r *retained, expDataSN uint32) {
 		r.response = pdu.SCSIResponse{ITT: r.itt, Status: byte(scsi.StatusCheckCondition), Data: pdu.SenseSegment(sense.Append(nil))}
 	default:
 		s.resegment(c, r)
-		r.response.ExpDataSN = r.first + uint32(r.count)
+		r.response.ExpDataSN = uint32(r.count)
 	}
 	var out outgoing
 	r.response.EncodeBHS(&out.bhs)

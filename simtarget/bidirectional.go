@@ -58,10 +58,9 @@ func (k *task) dataSN(pieces int) uint32 {
 	return uint32(pieces)
 }
 
-// both fills in what the SCSI Response of a bidirectional command tells beside the residual of its write part (RFC 7143, Sections 11.4.5.2
-// and 11.4.8).
-func (k *task) both(p *pdu.SCSIResponse, pieces int) {
-	p.ExpDataSN = k.transfer.r2tSN + uint32(pieces)
+// both fills in what the SCSI Response of a bidirectional command tells beside the residual of its write part (RFC 7143, Section 11.4.5.2).
+// ExpDataSN counts its Data-In PDUs alone, though they share their numbers with R2Ts (RFC 7143, Section 11.4.8).
+func (k *task) both(p *pdu.SCSIResponse) {
 	presented := 0
 	if k.device.Status == scsi.StatusGood {
 		presented = len(k.device.DataIn)

@@ -180,7 +180,7 @@ func (s *session) sendStatus(c *connection, k *task, r residual, pieces int) {
 		Overflow: r.overflow, Underflow: r.underflow, ResidualCount: r.count,
 	}
 	if k.bidi {
-		k.both(&p, pieces)
+		k.both(&p)
 	}
 	if s.array.dev.DataIn.LastNumberAsCount {
 		p.ExpDataSN = uint32(max(0, pieces-1))

@@ -301,7 +301,7 @@ func (s *session) snackRData(c *connection, h *pdu.BHS, p *pdu.SNACKRequest) {
 	}
 	r.inData = false
 	s.resegment(c, r)
-	r.response.SNACKTag, r.response.ExpDataSN = p.TTT, r.first+uint32(r.count)
+	r.response.SNACKTag, r.response.ExpDataSN = p.TTT, uint32(r.count)
 	var out outgoing
 	r.response.EncodeBHS(&out.bhs)
 	out.data = r.response.Data

@@ -268,8 +268,8 @@ func TestSNACKForBidirectionalCommand(t *testing.T) {
 			}
 		}
 		status := get[*pdu.SCSIResponse](p)
-		if status.ExpDataSN != 6 || status.Status != 0 {
-			t.Errorf("%v, want ExpDataSN 6", pdu.FrameOf(status))
+		if status.ExpDataSN != 4 || status.Status != 0 {
+			t.Errorf("%v, want ExpDataSN 4", pdu.FrameOf(status))
 		}
 		p.snack(pdu.SNACKData, both.ITT, pdu.ReservedTag, 3, 2)
 		p.replicas(p.dataIn(2), all[1:3])
@@ -286,7 +286,7 @@ func TestSNACKForBidirectionalCommand(t *testing.T) {
 		if again := p.dataIn(2); again[0].DataSN != 4 || again[0].BufferOffset != 2048 {
 			t.Errorf("data behind the acknowledgement: %v", pdu.FrameOf(again[0]))
 		}
-		if r := get[*pdu.SCSIResponse](p); r.SNACKTag != 5 || r.ExpDataSN != 6 || r.StatSN != status.StatSN {
+		if r := get[*pdu.SCSIResponse](p); r.SNACKTag != 5 || r.ExpDataSN != 4 || r.StatSN != status.StatSN {
 			t.Errorf("the status: %v", pdu.FrameOf(r))
 		}
 	})
