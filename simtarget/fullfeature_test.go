@@ -211,7 +211,8 @@ func TestWriteByImmediateAndUnsolicitedData(t *testing.T) {
 		p.send(q)
 		for sn := range uint32(3) {
 			at := 1024 * (sn + 1)
-			p.send(&pdu.DataOut{Final: sn == 2, ITT: q.ITT, TTT: pdu.ReservedTag, DataSN: sn, BufferOffset: at, Data: data[at : at+1024]})
+			// Without a Target Transfer Tag the LUN field is reserved.
+			p.send(&pdu.DataOut{Final: sn == 2, LUN: uint64(sn) << 48, ITT: q.ITT, TTT: pdu.ReservedTag, DataSN: sn, BufferOffset: at, Data: data[at : at+1024]})
 		}
 		r := get[*pdu.R2T](p)
 		if r.BufferOffset != 4096 || r.DesiredDataTransferLength != 4096 {
