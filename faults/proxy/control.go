@@ -10,7 +10,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/iscsispec/iscsispec/faults"
-	"github.com/iscsispec/iscsispec/serving"
+	"github.com/iscsispec/iscsispec/internal/serving"
 )
 
 // controlActionsMax bounds the actions of one request.

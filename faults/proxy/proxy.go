@@ -13,7 +13,7 @@ import (
 
 	"github.com/iscsispec/iscsispec/faults"
 	"github.com/iscsispec/iscsispec/iscsi"
-	"github.com/iscsispec/iscsispec/serving"
+	"github.com/iscsispec/iscsispec/internal/serving"
 	"github.com/iscsispec/iscsispec/trace"
 )
 

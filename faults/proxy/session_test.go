@@ -16,7 +16,7 @@ import (
 	"github.com/iscsispec/iscsispec/initiator"
 	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/scsi"
-	"github.com/iscsispec/iscsispec/serving"
+	"github.com/iscsispec/iscsispec/internal/serving"
 	"github.com/iscsispec/iscsispec/simtarget/server"
 	"github.com/iscsispec/iscsispec/trace"
 )

@@ -7,7 +7,7 @@ import (
 	"net/http"
 
 	"github.com/iscsispec/iscsispec/internal/profiles"
-	"github.com/iscsispec/iscsispec/serving"
+	"github.com/iscsispec/iscsispec/internal/serving"
 	"github.com/iscsispec/iscsispec/simtarget"
 )
 

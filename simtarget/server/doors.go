@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"sync"
 
-	"github.com/iscsispec/iscsispec/serving"
+	"github.com/iscsispec/iscsispec/internal/serving"
 	"github.com/iscsispec/iscsispec/simtarget"
 	"github.com/iscsispec/iscsispec/trace"
 )

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/iscsispec/iscsispec/iscsi"
-	"github.com/iscsispec/iscsispec/serving"
+	"github.com/iscsispec/iscsispec/internal/serving"
 	"github.com/iscsispec/iscsispec/simtarget"
 	"github.com/iscsispec/iscsispec/trace"
 )

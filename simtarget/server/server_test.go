@@ -19,7 +19,7 @@ import (
 	"github.com/iscsispec/iscsispec/initiator"
 	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/scsi"
-	"github.com/iscsispec/iscsispec/serving"
+	"github.com/iscsispec/iscsispec/internal/serving"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -11,7 +11,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/iscsispec/iscsispec/internal/profiles"
-	"github.com/iscsispec/iscsispec/serving"
+	"github.com/iscsispec/iscsispec/internal/serving"
 	"github.com/iscsispec/iscsispec/simtarget"
 )
 

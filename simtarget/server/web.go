@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/iscsispec/iscsispec/serving"
+	"github.com/iscsispec/iscsispec/internal/serving"
 )
 
 //go:embed page/index.html page/page.css page/page.js
