@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/internal/serving"
+	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/trace"
 )
 

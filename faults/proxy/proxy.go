@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/iscsispec/iscsispec/faults"
-	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/internal/serving"
+	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/trace"
 )
 

@@ -14,9 +14,9 @@ import (
 
 	"github.com/iscsispec/iscsispec/faults"
 	"github.com/iscsispec/iscsispec/initiator"
+	"github.com/iscsispec/iscsispec/internal/serving"
 	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/scsi"
-	"github.com/iscsispec/iscsispec/internal/serving"
 	"github.com/iscsispec/iscsispec/simtarget/server"
 	"github.com/iscsispec/iscsispec/trace"
 )

@@ -9,8 +9,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/internal/serving"
+	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/simtarget"
 	"github.com/iscsispec/iscsispec/trace"
 )

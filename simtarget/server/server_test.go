@@ -17,9 +17,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/iscsispec/iscsispec/initiator"
+	"github.com/iscsispec/iscsispec/internal/serving"
 	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/scsi"
-	"github.com/iscsispec/iscsispec/internal/serving"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
