@@ -1,5 +1,7 @@
 package simtarget
 
+import "github.com/iscsispec/iscsispec/iscsi/chap"
+
 // Deviations are the faults that an array can be given, each a documented field named after what it does wrong, grouped by the phase in
 // which it shows. The zero value is a sound array. The code consults a field at the exact point of departure. RowDeviations says which
 // fault each row of the target catalogue is about.
@@ -30,4 +32,6 @@ type Deviations struct {
 	Robustness     RobustnessDeviations
 	Reassign       ReassignDeviations
 	Connections    ConnectionDeviations
+	Method         MethodDeviations
+	CHAP           chap.TargetDeviations
 }

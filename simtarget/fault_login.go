@@ -42,6 +42,9 @@ func (a *Array) leaveLogin(l *login) {
 	if l.named && a.dev.Sessions.ReinstatementDeadlock {
 		a.faults.logins[l.key()]--
 	}
+	if a.dev.Method.LeakOnFailure && l.refused && l.chap != nil && !l.chap.Done() {
+		a.faults.leakedSlots++
+	}
 	if !l.named || l.granted != nil || l.refused {
 		return
 	}

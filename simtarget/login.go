@@ -57,6 +57,7 @@ type login struct {
 	refused     bool // the array has ended the login
 	taken       int  // bytes of text so far
 	gated       bool // a deviation: the login holds the only place
+	switched    bool // a deviation: AuthMethod=None is to be answered to a second offer
 	turn        bool // the login goes on at a portal that takes one at a time
 
 	emptyRequests int               // a deviation: so many requests in a row had no text

@@ -24,7 +24,7 @@ func (l *login) wants() []text.Want {
 		}
 	}
 	wants = append(wants,
-		text.Want{Key: text.KeyAuthMethod, Limit: l.authMethods()},
+		l.authMethod(),
 		l.digest(text.KeyHeaderDigest, header), l.digest(text.KeyDataDigest, data),
 		text.Want{Key: text.KeyMaxConnections, Limit: strconv.Itoa(s.MaxConnections)},
 		text.Want{Key: text.KeyInitialR2T, Limit: text.FormatBool(d.InitialR2T)},

@@ -21,6 +21,8 @@ const challengeLength = 16
 func (l *login) authMethods() string {
 	p := l.array.loginPolicy().CHAP
 	switch {
+	case l.dev.Method.AcceptNone && l.stage == pdu.StageSecurity && len(p.Users) > 0:
+		return "CHAP,None"
 	case l.dev.Connections.TrustTSIH && l.joins != nil:
 		return "None"
 	case l.dev.Auth.RejectNone && len(p.Users) == 0:
@@ -34,10 +36,23 @@ func (l *login) authMethods() string {
 	return "CHAP"
 }
 
+// authMethod is the array's want of AuthMethod. Where it insists on CHAP it says so to an initiator that does not bring the matter up (RFC
+// 7143, Section 12.1).
+func (l *login) authMethod() text.Want {
+	w := text.Want{Key: text.KeyAuthMethod, Limit: l.authMethods()}
+	if w.Limit == "CHAP" && l.stage == pdu.StageSecurity && l.array.loginPolicy().OfferUnasked {
+		w.Offer = w.Limit
+	}
+	return w
+}
+
 // authenticate takes the security keys of a request, and decides whether the login may go on without authentication (RFC 7143,
 // Sections 6.3.2 and 12.1).
 func (l *login) authenticate(q *pdu.LoginRequest, keys text.Pairs) (text.Pairs, error) {
 	if l.proven {
+		if l.dev.Method.CHAPInOperational && l.stage == pdu.StageOperational && len(keys) > 0 {
+			return l.array.newCHAP(l).Step(keys)
+		}
 		if len(keys) > 0 {
 			return nil, refuse(iscsi.StatusInitiatorError, "%s after the authentication", keys[0].Key)
 		}
@@ -46,7 +61,7 @@ func (l *login) authenticate(q *pdu.LoginRequest, keys text.Pairs) (text.Pairs, 
 	methods := l.authMethods()
 	open := methods != "CHAP"
 	if l.stage != pdu.StageSecurity {
-		if !open {
+		if !open && !l.dev.Method.OperationalUnguarded {
 			return nil, refuse(iscsi.StatusAuthenticationFailure, "the login left out the security stage, and CHAP is required")
 		}
 		l.proven = true
@@ -57,7 +72,7 @@ func (l *login) authenticate(q *pdu.LoginRequest, keys text.Pairs) (text.Pairs, 
 	case settled && method == text.Reject && (!open || !l.dev.Auth.RejectNone):
 		return nil, refuse(iscsi.StatusAuthenticationFailure, "no method in common with %s", methods)
 	case settled && method == "CHAP":
-		return l.exchange(keys)
+		return l.exchange(l.distortSecurity(q, keys))
 	case len(keys) > 0:
 		return nil, refuse(iscsi.StatusInitiatorError, "%s without AuthMethod=CHAP", keys[0].Key)
 	case settled || open && q.Transit:
@@ -94,24 +109,21 @@ func (l *login) exchange(keys text.Pairs) (text.Pairs, error) {
 // newCHAP begins an exchange with a challenge of its own, drawn from the seed and the connection's place in the run.
 func (a *Array) newCHAP(l *login) *chap.Target {
 	policy := a.loginPolicy().CHAP
-	random := rand.New(rand.NewChaCha8(sha256.Sum256(fmt.Appendf(nil, "%d/chap/%d", a.seed, l.c.ordinal))))
+	random := rand.New(rand.NewChaCha8(sha256.Sum256(fmt.Appendf(nil, "%d/chap/%s", a.seed, l.challengeKey()))))
 	t := &chap.Target{
-		Peer: func(name string) (chap.Credentials, bool) {
-			for _, u := range policy.Users {
-				if u.Name == name {
-					return chap.Credentials{Name: name, Secret: iscsi.Secret(u.Secret + l.dev.Auth.wrongSecret())}, true
-				}
-			}
-			return chap.Credentials{}, false
-		},
+		Peer:       func(name string) (chap.Credentials, bool) { return l.account(policy.Users, name) },
 		Own:        chap.Credentials{Name: policy.Own.Name, Secret: iscsi.Secret(policy.Own.Secret)},
 		Algorithms: []chap.Algorithm{chap.MD5, chap.SHA1, chap.SHA256, chap.SHA3256},
 		Identifier: byte(random.Uint32()),
 		Challenge:  make([]byte, challengeLength),
 		Reflected:  a.reflected,
+		Deviations: &l.dev.CHAP,
 	}
 	for i := range t.Challenge {
 		t.Challenge[i] = byte(random.Uint32())
+	}
+	if l.dev.Method.OnlySHA256 {
+		t.Algorithms = []chap.Algorithm{chap.SHA256}
 	}
 	if len(policy.Algorithms) > 0 {
 		t.Algorithms = nil
@@ -123,6 +135,16 @@ func (a *Array) newCHAP(l *login) *chap.Target {
 	defer a.mu.Unlock()
 	a.challenges[hex.EncodeToString(t.Challenge)]++
 	return t
+}
+
+// account finds what a name has to prove. A name that belongs to one initiator is unknown to others (RFC 7143, Section 9.2).
+func (l *login) account(users []CHAPUser, name string) (chap.Credentials, bool) {
+	for _, u := range users {
+		if (u.Name == name || l.dev.Method.takesName(u.Name, name)) && (u.Initiator == "" || u.Initiator == l.initiator || l.dev.Method.NameUnbound) {
+			return chap.Credentials{Name: name, Secret: iscsi.Secret(l.dev.Method.kept(u.Secret) + l.dev.Auth.wrongSecret())}, true
+		}
+	}
+	return chap.Credentials{}, false
 }
 
 // reflected reports whether a challenge is one of the array's own (RFC 7143, Section 9.2.1).

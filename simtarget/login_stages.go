@@ -30,12 +30,12 @@ func (l *login) negotiate(q *pdu.LoginRequest, pairs text.Pairs) (text.Pairs, er
 	}
 	l.negotiation.SetStage(textStage(l.stage))
 	security, others := text.CutSecurity(pairs)
-	others = l.distortOffers(others)
+	others = l.distortMethod(l.distortOffers(others))
 	answers, err := l.negotiation.Receive(others)
 	if err != nil {
 		return nil, negotiationRefusal(err)
 	}
-	answers = l.dev.LoginWho.answers(others, l.distortAnswers(others, answers))
+	answers = l.fallBack(l.dev.LoginWho.answers(others, l.distortAnswers(others, answers)))
 	security, answers = l.dev.LoginForm.challenge(l, security, answers)
 	proof, err := l.authenticate(q, security)
 	if err != nil {

@@ -174,6 +174,8 @@ type CHAPUser struct {
 	// Name and Secret are CHAP_N and the secret.
 	Name   string `yaml:"name"`
 	Secret string `yaml:"secret"`
+	// Initiator is the initiator name that the account belongs to; empty means all.
+	Initiator string `yaml:"initiator,omitempty"`
 }
 
 // RedirectMode says which status a redirect has.

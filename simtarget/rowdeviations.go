@@ -13,7 +13,7 @@ type RowDeviation struct {
 func RowDeviations() []RowDeviation {
 	var all []RowDeviation
 	for _, group := range [][]RowDeviation{
-		rowsLogin(), rowsLoginForm(), rowsLoginWho(), rowsNegotiation(), rowsKeys(), rowsAuth(), rowsDiscovery(), rowsListing(),
+		rowsLogin(), rowsLoginForm(), rowsLoginWho(), rowsNegotiation(), rowsKeys(), rowsAuth(), rowsMethod(), rowsCHAP(), rowsDiscovery(), rowsListing(),
 		rowsFfpSequencing(), rowsDataIn(), rowsDataOut(), rowsTmf(), rowsLogout(),
 		rowsAsync(), rowsNop(), rowsText(), rowsReject(), rowsSnack(), rowsIntegrity(), rowsRecovery(), rowsDigest(),
 		rowsSessionManagement(), rowsRobustness(),

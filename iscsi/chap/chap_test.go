@@ -142,14 +142,15 @@ func TestRefusals(t *testing.T) {
 	}{
 		"wrong secret":        {func(i *chap.Initiator, _ *chap.Target) { i.Own.Secret = "another" }, "target: CHAP key CHAP_R"},
 		"unknown name":        {func(i *chap.Initiator, _ *chap.Target) { i.Own.Name = "nobody" }, "target: CHAP key CHAP_R"},
-		"wrong target":        {func(_ *chap.Initiator, r *chap.Target) { r.Own.Secret = "another" }, "initiator: CHAP key CHAP_R"},
+		"wrong target":        {func(_ *chap.Initiator, r *chap.Target) { r.Own.Secret = "another-array-secret" }, "initiator: CHAP key CHAP_R"},
 		"wrong target name":   {func(_ *chap.Initiator, r *chap.Target) { r.Own.Name = "nobody" }, "initiator: CHAP key CHAP_R"},
 		"no common algorithm": {func(i *chap.Initiator, _ *chap.Target) { i.Algorithms = []chap.Algorithm{8} }, "target: CHAP key CHAP_A"},
 		"algorithm that nobody has": {func(i *chap.Initiator, r *chap.Target) {
 			i.Algorithms, r.Algorithms = []chap.Algorithm{250}, []chap.Algorithm{250}
 		}, "target: CHAP key CHAP_A"},
-		"one way only":              {func(_ *chap.Initiator, r *chap.Target) { r.Own = chap.Credentials{} }, "target: CHAP key CHAP_C"},
-		"reflection seen by either": {func(i *chap.Initiator, r *chap.Target) { i.Challenge = r.Challenge }, "initiator: CHAP key CHAP_C"},
+		"one way only":                    {func(_ *chap.Initiator, r *chap.Target) { r.Own = chap.Credentials{} }, "target: CHAP key CHAP_C"},
+		"an own secret that is too short": {func(_ *chap.Initiator, r *chap.Target) { r.Own.Secret = "eleven byte" }, "target: CHAP key CHAP_C"},
+		"reflection seen by either":       {func(i *chap.Initiator, r *chap.Target) { i.Challenge = r.Challenge }, "initiator: CHAP key CHAP_C"},
 		"reflection of another login": {func(i *chap.Initiator, r *chap.Target) {
 			r.Reflected = func(c []byte) bool { return bytes.Equal(c, i.Challenge) }
 		}, "target: CHAP key CHAP_C"},

@@ -24,6 +24,8 @@ type Target struct {
 	// Reflected, when set, tells whether a challenge is one that this target has sent on any connection whose login is
 	// still going on. Such a challenge is refused, and so is the target's own.
 	Reflected func(challenge []byte) bool
+	// Deviations, when not nil, makes the target break rules.
+	Deviations *TargetDeviations
 
 	step      int
 	algorithm Algorithm
@@ -48,10 +50,13 @@ func (t *Target) Step(pairs text.Pairs) (text.Pairs, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch t.step {
-	case 0:
+	switch {
+	case t.step == 0 && v.has[KeyResponse] && t.Deviations.orSound().BlankDigest && blank(v.response):
+		t.step, t.done, t.name = 2, true, v.name
+		return nil, nil
+	case t.step == 0:
 		return t.challenge(v)
-	case 1:
+	case t.step == 1:
 		return t.verify(v)
 	}
 	return nil, &Error{Want: "no more keys", Got: v.names(), Clause: clauseCHAP}
@@ -61,9 +66,34 @@ func (t *Target) challenge(v values) (text.Pairs, error) {
 	if err := v.exactly(KeyAlgorithm); err != nil {
 		return nil, err
 	}
-	offered, err := ParseAlgorithms(v.algorithm)
-	if err != nil {
+	if err := t.choose(v.algorithm); err != nil {
 		return nil, err
+	}
+	t.step = 1
+	identifier := int(t.Identifier)
+	if t.Deviations.orSound().IdentifierBeyond {
+		identifier = 256
+	}
+	return text.Pairs{
+		{Key: KeyAlgorithm, Value: strconv.Itoa(int(t.algorithm))},
+		{Key: KeyIdentifier, Value: strconv.Itoa(identifier)},
+		{Key: KeyChallenge, Value: format(t.Challenge, t.Base64)},
+	}, nil
+}
+
+// choose takes the first algorithm of the initiator's list that this target has.
+func (t *Target) choose(list string) error {
+	dev := t.Deviations.orSound()
+	offered, err := ParseAlgorithms(list)
+	switch {
+	case err != nil && dev.JunkMeansMD5:
+		t.algorithm = MD5
+		return nil
+	case err != nil:
+		return err
+	case dev.FirstAlgorithm:
+		t.algorithm = offered[0]
+		return nil
 	}
 	accepted := t.Algorithms
 	if len(accepted) == 0 {
@@ -76,19 +106,25 @@ func (t *Target) challenge(v values) (text.Pairs, error) {
 			}
 		}
 	}
+	if t.algorithm == 0 && dev.UnofferedMD5 {
+		t.algorithm = MD5
+	}
 	if t.algorithm == 0 {
-		return nil, &Error{Key: KeyAlgorithm, Want: "one of " + FormatAlgorithms(accepted), Got: strconv.Quote(cut(v.algorithm)),
+		return &Error{Key: KeyAlgorithm, Want: "one of " + FormatAlgorithms(accepted), Got: strconv.Quote(cut(list)),
 			Clause: clauseCHAP, Authentication: true}
 	}
-	t.step = 1
-	return text.Pairs{
-		{Key: KeyAlgorithm, Value: strconv.Itoa(int(t.algorithm))},
-		{Key: KeyIdentifier, Value: strconv.Itoa(int(t.Identifier))},
-		{Key: KeyChallenge, Value: format(t.Challenge, t.Base64)},
-	}, nil
+	return nil
 }
 
 func (t *Target) verify(v values) (text.Pairs, error) {
+	dev := t.Deviations.orSound()
+	if dev.MissingResponsePasses && !v.has[KeyResponse] {
+		t.step, t.done, t.name = 2, true, v.name
+		return nil, nil
+	}
+	if dev.IdentifierOptional && v.has[KeyChallenge] && !v.has[KeyIdentifier] {
+		v.has[KeyIdentifier], v.identifier = true, "0"
+	}
 	asks := v.has[KeyIdentifier] || v.has[KeyChallenge]
 	want := []string{KeyName, KeyResponse}
 	if asks {
@@ -102,18 +138,18 @@ func (t *Target) verify(v values) (text.Pairs, error) {
 		// Nobody is named "" with an empty secret, so this never verifies, and takes as long as a name that is known.
 		peer = Credentials{Name: v.name + "?"}
 	}
-	response, err := binary(KeyResponse, v.response, MaxBinaryLength)
+	response, err := binary(KeyResponse, dev.response(v.response), MaxBinaryLength)
 	if err != nil {
 		return nil, err
 	}
 	c := check{algorithm: t.algorithm, identifier: t.Identifier, challenge: t.Challenge, peer: peer, own: t.Own.Secret}
-	if err := c.verify(v.name, response); err != nil {
+	if err := c.verify(v.name, response); err != nil && !dev.passes(c, response) {
 		return nil, err
 	}
 	var proof text.Pairs
 	if asks {
 		var err error
-		if proof, err = t.prove(v); err != nil {
+		if proof, err = t.prove(v, peer); err != nil {
 			return nil, err
 		}
 	}
@@ -121,26 +157,35 @@ func (t *Target) verify(v values) (text.Pairs, error) {
 	return proof, nil
 }
 
-// prove answers the initiator's challenge, unless that would let it use this target as an oracle for its own proof.
-func (t *Target) prove(v values) (text.Pairs, error) {
+// prove answers the initiator's challenge, unless that would let it use this target as an oracle for its own proof, or would be made from a
+// secret that a listener could find by trying (RFC 7143, Section 9.2.1).
+func (t *Target) prove(v values, peer Credentials) (text.Pairs, error) {
+	dev := t.Deviations.orSound()
 	identifier, err := parseIdentifier(v.identifier, &sound)
 	if err != nil {
 		return nil, err
 	}
-	challenge, err := binary(KeyChallenge, v.challenge, MaxBinaryLength)
+	challenge, err := binary(KeyChallenge, v.challenge, dev.challengeMax())
 	if err != nil {
 		return nil, err
 	}
-	if bytes.Equal(challenge, t.Challenge) || t.Reflected != nil && t.Reflected(challenge) {
+	challenge, own := dev.kept(challenge), t.Own
+	if dev.ProvesWithPeerSecret {
+		own.Name, own.Secret = own.Name+"?", peer.Secret
+	}
+	switch {
+	case !dev.ReflectionAnswered && (bytes.Equal(challenge, t.Challenge) || t.Reflected != nil && t.Reflected(challenge)):
 		return nil, &Error{Key: KeyChallenge, Want: "a challenge of the initiator's own", Got: "one that this side has sent",
 			Clause: clauseSecurity, Authentication: true}
-	}
-	if t.Own.IsZero() {
+	case own.IsZero():
 		return nil, &Error{Key: KeyChallenge, Want: "authentication in one direction, for which this target is set up",
 			Got: "a challenge", Clause: clauseCHAP, Authentication: true}
+	case len(own.Secret) < MinSecretLength && !dev.ShortSecretUsed:
+		return nil, &Error{Key: KeyChallenge, Want: "authentication in one direction, since this target's own secret is too short to answer with",
+			Got: "a challenge", Clause: clauseSecurity, Authentication: true}
 	}
 	return text.Pairs{
-		{Key: KeyName, Value: t.Own.Name},
-		{Key: KeyResponse, Value: format(Response(t.algorithm, identifier, t.Own.Secret, challenge), t.Base64)},
+		{Key: KeyName, Value: own.Name},
+		{Key: KeyResponse, Value: format(Response(t.algorithm, identifier, own.Secret, challenge), t.Base64)},
 	}, nil
 }

@@ -297,7 +297,7 @@ func TestLoginWithCHAP(t *testing.T) {
 		"one way":         {user, chap.Credentials{}, array, probe.LoginGranted},
 		"mutual":          {user, array, array, probe.LoginGranted},
 		"wrong secret":    {chap.Credentials{Name: "user", Secret: "wrong"}, chap.Credentials{}, array, probe.LoginRefused},
-		"an impostor":     {user, array, chap.Credentials{Name: "array", Secret: "wrong"}, probe.LoginBroken},
+		"an impostor":     {user, array, chap.Credentials{Name: "array", Secret: "another-array-secret"}, probe.LoginBroken},
 		"a mute impostor": {user, array, chap.Credentials{}, probe.LoginRefused},
 	} {
 		in(t, probe.Options{CHAP: c.own, Mutual: c.mutual}, func(t *testing.T, p *probe.Prober) {

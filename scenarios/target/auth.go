@@ -1,6 +1,8 @@
 package target
 
 import (
+	"slices"
+
 	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/iscsi/chap"
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
@@ -8,8 +10,9 @@ import (
 	"github.com/iscsispec/iscsispec/scenarios/probe"
 )
 
+// authChecks are those of the group auth.
 func authChecks() []Check {
-	return []Check{
+	return slices.Concat([]Check{
 		{ID: "auth.method.none-when-open", Run: noneWhenOpen},
 		{ID: "auth.chap.one-way-success", Array: WithCHAP, Run: func(t *T) {
 			oneWay := func(o *probe.Options) { o.Mutual = chap.Credentials{} }
@@ -23,7 +26,7 @@ func authChecks() []Check {
 			})
 		}},
 		{ID: "auth.chap.reinstatement-needs-authentication", Array: WithCHAP, Run: reinstatementNeedsAuthentication},
-	}
+	}, authMethodChecks(), authAlgorithmChecks(), authProofChecks(), authMutualChecks())
 }
 
 func noneWhenOpen(t *T) {
