@@ -73,6 +73,9 @@ type Check struct {
 	Needs []Capability
 	// Risk is what the operator has to allow.
 	Risk Risk
+	// Sessions is how many sessions the check has at once at most, where it may run beside others at one real peer: it neither changes what
+	// they see nor depends on what they do, sessions that come and go and writes included. 0 means that it runs alone.
+	Sessions int
 	// Limits may widen or narrow the runner's.
 	Limits Limits
 	// Accepts lists all accepted outcomes in words, for "Expected: a or b". An Outcome may narrow them.

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"context"
+	"runtime"
 	"sync"
 )
 
@@ -61,7 +62,7 @@ func (r *Runner) ProveAll(ctx context.Context, entries []Entry, told func(Proof)
 	var all sync.WaitGroup
 	defer all.Wait()
 	defer close(places)
-	for range r.workers(entries) {
+	for range r.provers(entries) {
 		all.Go(func() {
 			for place := range places {
 				proofs[place] <- r.Prove(ctx, entries[place])
@@ -91,4 +92,17 @@ func (r *Runner) ProveAll(ctx context.Context, entries []Entry, told func(Proof)
 		}
 	}
 	return nil
+}
+
+// provers tells how many checks are proved at once.
+func (r *Runner) provers(entries []Entry) int {
+	for _, e := range entries {
+		if !e.Of.Virtual {
+			return 1
+		}
+	}
+	if r.Workers > 0 {
+		return r.Workers
+	}
+	return runtime.GOMAXPROCS(0)
 }

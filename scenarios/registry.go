@@ -22,6 +22,8 @@ type Suite struct {
 	Embedded bool
 	// Abilities of the peer as far as they are known.
 	Abilities Abilities
+	// Sessions is how many sessions a real peer bears at once, for checks that may run side by side (Check.Sessions); 0 means that none do.
+	Sessions int
 	// Peer describes in a few words who is judged, for the run header.
 	Peer string
 }

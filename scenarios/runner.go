@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,8 +29,7 @@ const (
 type Runner struct {
 	// T lends its identity to bubbles; needed wherever a suite is virtual.
 	T *testing.T
-	// Workers run at once; 0 means one for each core, for virtual suites only: others run one after the other, since
-	// checks of one real peer would disturb each other.
+	// Workers run at once in virtual suites; 0 means one for each core. Checks of a real peer share that peer: there Suite.Sessions decides.
 	Workers int
 	// Seed of the whole run.
 	Seed uint64
@@ -46,8 +44,10 @@ type Runner struct {
 	// Replay makes the command line that runs one check again. May be nil.
 	Replay func(e Entry) string
 
-	// OnStart is told of each check when a worker takes it up, from the worker's goroutine. May be nil.
+	// OnStart is told of each check when it is taken up, from the check's own goroutine. May be nil.
 	OnStart func(e Entry)
+	// OnEnd is told when the check has ended, from Run's goroutine; its result may have to wait for those before it in the list. May be nil.
+	OnEnd func(e Entry)
 	// OnResult gets every result in the order of the list, one after the other. An error ends the run. May be nil.
 	OnResult func(r *Result) error
 }
@@ -62,22 +62,21 @@ func (r *Runner) Run(ctx context.Context, entries []Entry) ([]*Result, error) {
 		result *Result
 	}
 	finished := make(chan done)
-	var next atomic.Int64
-	workers := r.workers(entries)
-	for range workers {
-		go func() {
-			for {
-				place := int(next.Add(1)) - 1
-				if place >= len(entries) || ctx.Err() != nil {
-					finished <- done{place: -1}
-					return
-				}
+	order, running := turnsOf(entries, r.Workers), 0
+	start := func() {
+		for ctx.Err() == nil {
+			place, may := order.next()
+			if !may {
+				return
+			}
+			running++
+			go func() {
 				if r.OnStart != nil {
 					r.OnStart(entries[place])
 				}
 				finished <- done{place, r.One(ctx, entries[place], nil)}
-			}
-		}()
+			}()
+		}
 	}
 	waiting := make([]*Result, len(entries))
 	var results []*Result
@@ -91,11 +90,13 @@ func (r *Runner) Run(ctx context.Context, entries []Entry) ([]*Result, error) {
 		}
 		result.Whole = nil
 	}
-	for running := workers; running > 0; {
+	for start(); running > 0; start() {
 		d := <-finished
-		if d.place < 0 {
-			running--
-			continue
+		running--
+		order.ended(d.place)
+		start()
+		if r.OnEnd != nil {
+			r.OnEnd(entries[d.place])
 		}
 		waiting[d.place] = d.result
 		for ; hand < len(waiting) && waiting[hand] != nil; hand++ {
@@ -110,20 +111,6 @@ func (r *Runner) Run(ctx context.Context, entries []Entry) ([]*Result, error) {
 		}
 	}
 	return results, context.Cause(ctx)
-}
-
-// workers tells how many workers the list bears.
-func (r *Runner) workers(entries []Entry) int {
-	for _, e := range entries {
-		if !e.Of.Virtual {
-			return 1
-		}
-	}
-	n := r.Workers
-	if n <= 0 {
-		n = runtime.GOMAXPROCS(0)
-	}
-	return max(1, min(n, len(entries)))
 }
 
 // One runs one check, with a deviation in the peer or, with nil, against the peer as it is. It always comes back: a check

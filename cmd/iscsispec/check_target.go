@@ -30,6 +30,7 @@ type targetOptions struct {
 	peer      string
 	profile   string
 	initiator string
+	sessions  int
 }
 
 func (p *program) checkTargetCommand() *cobra.Command {
@@ -43,7 +44,11 @@ one that discovery lists is judged.
 
 Nothing is written to a logical unit without --allow writes, and nothing that may disturb other initiators is done
 without --allow disruptive. Credentials are better given as ISCSISPEC_CHAP_USERNAME and ISCSISPEC_CHAP_PASSWORD (and
-_TARGET_USERNAME, _TARGET_PASSWORD for mutual CHAP) than in the URL, which other users of the machine can see.`,
+_TARGET_USERNAME, _TARGET_PASSWORD for mutual CHAP) than in the URL, which other users of the machine can see.
+
+Against a target on the network, checks that wait long run side by side on sessions of their own, as many sessions as the
+target was seen to grant, 12 at most. --sessions sets that number, where other initiators need theirs or a target bears
+more; with 1 no two checks run at a time. Verdicts and the order of the records do not depend on it.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.checkTarget(cmd, options, args)
@@ -53,6 +58,7 @@ _TARGET_USERNAME, _TARGET_PASSWORD for mutual CHAP) than in the URL, which other
 	cmd.Flags().StringVar(&options.profile, "profile", "", "check a simulated array of this profile, in virtual time: a name or the path of a YAML file")
 	cmd.Flags().StringVar(&options.peer, "peer", "", `"gotgt" starts that target in a child process on loopback and checks it`)
 	cmd.Flags().StringVar(&options.initiator, "initiator", "", "iSCSI name to log in with, where the target admits only known ones")
+	cmd.Flags().IntVar(&options.sessions, "sessions", 0, "sessions that checks may have at once at a target on the network; 0 means as many as it was seen to grant, 1 one check at a time")
 	return cmd
 }
 
@@ -60,6 +66,9 @@ func (p *program) checkTarget(cmd *cobra.Command, o *targetOptions, args []strin
 	// What is wrong with the command line is told before anything is dialled.
 	if _, err := o.allowed(); err != nil {
 		return err
+	}
+	if o.sessions < 0 {
+		return usageError("--sessions %d: want 0 or more", o.sessions)
 	}
 	if o.initiator != "" {
 		if err := iscsi.ValidName(o.initiator); err != nil {
@@ -157,6 +166,9 @@ func (p *program) checkForeign(cmd *cobra.Command, o *targetOptions, f target.Fo
 		return leave(exitInterrupted)
 	case err != nil:
 		return unreachable("%s cannot be judged: %w", f.URL, err)
+	}
+	if o.sessions > 0 && f.Fresh == nil {
+		suite.Sessions = o.sessions
 	}
 	if !o.quiet {
 		fmt.Fprintf(cmd.OutOrStdout(), "target %s, unit %s\n", abilities.Target, strings.TrimSpace(abilities.Identity))

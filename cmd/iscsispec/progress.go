@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -23,7 +24,8 @@ type progress struct {
 
 	mu      sync.Mutex
 	summary scenarios.Summary
-	current string
+	done    int      // checks that have ended, those included whose results wait for others
+	under   []string // checks under way, the latest last
 }
 
 func newProgress(con *console, total int, quiet bool) *progress {
@@ -54,21 +56,36 @@ func (p *progress) beat(ctx context.Context) {
 
 func (p *progress) text() string {
 	s := p.summary
-	text := fmt.Sprintf("[%d/%d] %d pass", s.Total, p.total, s.Pass)
+	text := fmt.Sprintf("[%d/%d] %d pass", p.done, p.total, s.Pass)
 	for _, v := range scenarios.Verdicts()[1:] {
 		if n := s.Count(v); n > 0 {
 			text += fmt.Sprintf(", %d %s", n, v)
 		}
 	}
-	return text + " ... " + p.current
+	switch n := len(p.under); {
+	case n == 1:
+		text += " ... " + p.under[0]
+	case n > 1:
+		text += fmt.Sprintf(" ... %s and %d more", p.under[n-1], n-1)
+	}
+	return text
 }
 
 func (p *progress) started(e scenarios.Entry) {
 	p.mu.Lock()
-	p.current = e.ID
+	p.under = append(p.under, e.ID)
 	text := p.text()
 	p.mu.Unlock()
 	p.con.setStatus(text)
+}
+
+func (p *progress) ended(e scenarios.Entry) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done++
+	if i := slices.Index(p.under, e.ID); i >= 0 {
+		p.under = slices.Delete(p.under, i, i+1)
+	}
 }
 
 func (p *progress) finished(r *scenarios.Result) {

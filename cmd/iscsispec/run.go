@@ -70,7 +70,7 @@ func (p *program) record(cmd *cobra.Command, o *checkOptions, registry *scenario
 	con := newConsole(cmd.OutOrStdout(), p.color)
 	show := newProgress(con, len(entries), o.quiet)
 	defer show.end()
-	runner.OnStart = show.started
+	runner.OnStart, runner.OnEnd = show.started, show.ended
 	runner.OnResult = func(r *scenarios.Result) error {
 		if err := folder.write(r); err != nil {
 			return err

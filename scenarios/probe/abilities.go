@@ -46,6 +46,9 @@ type Abilities struct {
 	// first one alone.
 	Alone string
 
+	// Sessions is how many sessions of the probe's name were granted at once, of at most SessionsMax that were tried; 0 where that was not tried.
+	Sessions int
+
 	// Target is the target under test.
 	Target string
 	// Notes say what could not be learned, and why.
@@ -160,7 +163,27 @@ func (p *Prober) learnNeighbours(a *Abilities, login Login) {
 		a.Alone = fmt.Sprintf("A second session is not granted: %v.", second)
 	case first.Conn.Ping(nil) != nil:
 		a.Alone = "A second session ends the first one."
+	default:
+		a.Sessions = 2 + p.more(login, SessionsMax-2)
+		return
 	}
+	a.Sessions = 1
+}
+
+// SessionsMax is how many sessions at once are tried while the abilities are learned. More would take them from the target's other initiators.
+const SessionsMax = 12
+
+// more tells how many sessions, most at the highest, a target grants beside those that are open.
+func (p *Prober) more(login Login, most int) (n int) {
+	for range most {
+		r := p.Login(login)
+		defer p.drop(r)
+		if !r.Granted() {
+			break
+		}
+		n++
+	}
+	return n
 }
 
 // learnDemands finds out whether the target lets the initiator do without the digests that it agrees to. From then on the prober's logins
@@ -331,6 +354,7 @@ func (a *Abilities) String() string {
 		line("logical units", "%d", len(a.LUNs))
 		line("unit under test", "%s, %d blocks of %d bytes, write-protected=%s", a.Identity, a.Unit.Blocks, a.Unit.BlockSize, text.FormatBool(a.WriteProtected))
 		line("second session", "%s", pick(a.Alone == "", "granted", a.Alone))
+		line("sessions at once", "%d of at most %d that were tried", a.Sessions, SessionsMax)
 		line("unknown keys", "NotUnderstood=%s", text.FormatBool(a.TextNegotiation))
 	}
 	line("discovery", "%s, %d targets", text.FormatBool(a.Discovery), len(a.Targets))

@@ -39,7 +39,7 @@ func Checks() []Check {
 
 // scenario turns the check into what the registry takes.
 func (c Check) scenario() scenarios.Check {
-	s := scenarios.Check{ID: c.ID, Needs: c.Needs, Risk: c.Risk, Limits: c.Limits, Accepts: c.Accepts, Run: c.run}
+	s := scenarios.Check{ID: c.ID, Needs: c.Needs, Risk: c.Risk, Sessions: beside[c.ID], Limits: c.Limits, Accepts: c.Accepts, Run: c.run}
 	set := c.Defects
 	for _, row := range simtarget.RowDeviations() {
 		if row.Row == c.ID {

@@ -119,32 +119,51 @@ func substantial(e probe.Event) bool {
 	return e.Kind == probe.Arrived && !reject && (!is || response.StatusClass == 0)
 }
 
+// The connections that bring garbage, how many of them are open at a time, and how long each waits for what the target says to it.
+const (
+	garbageConns = 101
+	garbageBatch = 25
+	garbageWait  = 5 * time.Second
+)
+
 func garbageBeforeLogin(t *T) {
 	stays := 0
-	for i := range 101 {
-		c := t.Connect()
-		garbage := t.Random(1 + i*41%4096)
-		if i == 100 {
-			garbage = []byte("GET / HTTP/1.1\r\nHost: target\r\n\r\n")
+	for first := 0; first < garbageConns; first += garbageBatch {
+		var batch []*probe.Conn
+		for i := first; i < min(first+garbageBatch, garbageConns); i++ {
+			batch = append(batch, t.garbage(i))
 		}
-		if garbage[0]&0x3f == byte(pdu.OpLoginRequest) {
-			garbage[0] ^= 0x20
+		// They wait together.
+		for until := time.Now().Add(garbageWait); len(batch) > 0; batch = batch[1:] {
+			e := batch[0].Next(max(time.Until(until), time.Millisecond))
+			if substantial(e) {
+				t.Fault(e, "a drop without an answer of substance")
+			}
+			if e.Kind == probe.TimedOut {
+				stays++
+			}
+			_ = batch[0].Close()
 		}
-		// A failed write shows in the next event.
-		_ = c.SendRaw(garbage)
-		e := c.Next(5 * time.Second)
-		if substantial(e) {
-			t.Fault(e, "a drop without an answer of substance")
-		}
-		if e.Kind == probe.TimedOut {
-			stays++
-		}
-		_ = c.Close()
 	}
 	if stays > 0 {
-		t.Note("%d of 101 connections are still open 5 s after the garbage", stays)
+		t.Note("%d of %d connections are still open %v after the garbage", stays, garbageConns, garbageWait)
 	}
 	t.serves("a session after garbage at the portal")
+}
+
+// garbage opens a connection and sends what is no login: the last one an HTTP request, the others random bytes.
+func (t *T) garbage(i int) *probe.Conn {
+	c := t.Connect()
+	garbage := t.Random(1 + i*41%4096)
+	if i == garbageConns-1 {
+		garbage = []byte("GET / HTTP/1.1\r\nHost: target\r\n\r\n")
+	}
+	if garbage[0]&0x3f == byte(pdu.OpLoginRequest) {
+		garbage[0] ^= 0x20
+	}
+	// A failed write shows in the next event.
+	_ = c.SendRaw(garbage)
+	return c
 }
 
 func garbageInFullFeature(t *T) {

@@ -29,7 +29,8 @@ func sessionStateChecks() []Check {
 
 // reservationEnds reserves the logical unit in a session that ends, and writes in another one.
 func (t *T) reservationEnds(abrupt bool) {
-	first := t.Open(probe.Login{})
+	// The least that can be agreed, since all of it is waited for.
+	first := t.Open(probe.Login{Keys: Keys("DefaultTime2Wait=0", "DefaultTime2Retain=0")})
 	if r := first.Execute(probe.Command{CDB: scsi.Reserve6()}); r.Check() {
 		t.Skip("The logical unit takes no RESERVE(6): %v.", r)
 	} else {

@@ -75,6 +75,10 @@ func Against(ctx context.Context, f Foreign) (scenarios.Suite, *probe.Abilities,
 	suite := Suite()
 	suite.Virtual, suite.Embedded = false, false
 	suite.Abilities, suite.Peer = abilities.Known(), f.URL.String()
+	if f.Fresh == nil {
+		// A target that may have to be put on its feet again falls with all checks that run at that time.
+		suite.Sessions = abilities.Sessions
+	}
 	if !abilities.AuthRequired && !abilities.CHAP {
 		// The target is open and does not take the credentials: with them each login would fail, and tell nothing about the target.
 		f.URL.User, f.URL.Password, f.URL.TargetUser, f.URL.TargetPassword = "", "", "", ""
