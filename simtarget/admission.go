@@ -113,6 +113,7 @@ func (l *login) admit() error {
 // result is what was negotiated, with the array's names in place.
 func (l *login) result() text.Params {
 	p := l.negotiation.Result()
+	l.distortResult(&p)
 	if l.joins != nil && !l.dev.Connections.RenegotiateSession {
 		agreed := l.joins.params
 		agreed.HeaderDigest, agreed.DataDigest = p.HeaderDigest, p.DataDigest

@@ -137,6 +137,9 @@ func (s *session) solicit(c *connection, k *task) {
 	if dev.SolicitAgain && t.r2tSN == 0 {
 		t.asked = 0
 	}
+	if s.array.dev.Values.R2TNoByDefault && !s.params.InitialR2T {
+		return
+	}
 	for len(t.r2ts) < s.params.MaxOutstandingR2T && t.asked < t.want {
 		n := min(s.params.MaxBurstLength, t.want-t.asked)
 		if dev.SkipLastBurst && t.asked > 0 && t.asked+n == t.want {

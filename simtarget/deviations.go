@@ -34,4 +34,6 @@ type Deviations struct {
 	Connections    ConnectionDeviations
 	Method         MethodDeviations
 	CHAP           chap.TargetDeviations
+	Offers         OfferDeviations
+	Values         KeyValueDeviations
 }

@@ -63,6 +63,12 @@ type login struct {
 	emptyRequests int               // a deviation: so many requests in a row had no text
 	active        byte              // a deviation: Version-active
 	early         *pdu.SCSIResponse // a deviation: of a command that came during the login
+
+	// Of faulty arrays (fault_offers.go).
+	insteadAnswers text.Pairs // in place of answers that the negotiation would make
+	forced         text.Pairs // in force although nobody agreed
+	stalled        bool       // the empty exchange was had
+	stalledPairs   text.Pairs // the answers that waited meanwhile
 }
 
 // refusal ends a login with a status. What follows the response is the connection's end.
@@ -263,6 +269,10 @@ func (l *login) answer(q *pdu.LoginRequest, data []byte) (reply, error) {
 		answers, err := l.negotiate(q, pairs)
 		return reply{pairs: answers}, err
 	}
+	data, stuck := l.distortText(data)
+	if stuck {
+		return reply{}, &vanished{how: EndSilent, reason: "a fault"}
+	}
 	l.assembler.MaxBytes = loginTextMax
 	if l.dev.Robustness.UnboundedLoginText {
 		l.assembler.MaxBytes = 1 << 24
@@ -316,6 +326,9 @@ func (l *login) end(err error) bool {
 	}
 	if !l.c.pause(l.array.loginPolicy().Delay) {
 		return false
+	}
+	if l.dev.Values.EmptyRedirect && len(no.keys) > 0 {
+		no.keys.Set(text.KeyTargetAddress, "")
 	}
 	p := pdu.LoginResponse{CSG: l.stage, ISID: l.isid, TSIH: l.tsih, ITT: l.itt, Data: no.keys.Append(nil)}
 	p.SetStatus(uint16(no.status))

@@ -11,6 +11,9 @@ import (
 
 // negotiate answers a complete text.
 func (l *login) negotiate(q *pdu.LoginRequest, pairs text.Pairs) (text.Pairs, error) {
+	if err := l.refusesText(pairs); err != nil {
+		return nil, err
+	}
 	if l.named {
 		pairs = l.dev.LoginWho.renamed(l, pairs)
 	} else {
@@ -30,12 +33,13 @@ func (l *login) negotiate(q *pdu.LoginRequest, pairs text.Pairs) (text.Pairs, er
 	}
 	l.negotiation.SetStage(textStage(l.stage))
 	security, others := text.CutSecurity(pairs)
-	others = l.distortMethod(l.distortOffers(others))
+	said := others
+	others = l.distortMethod(l.misread(l.distortOffers(others)))
 	answers, err := l.negotiation.Receive(others)
 	if err != nil {
 		return nil, negotiationRefusal(err)
 	}
-	answers = l.fallBack(l.dev.LoginWho.answers(others, l.distortAnswers(others, answers)))
+	answers = l.fallBack(l.dev.LoginWho.answers(others, l.distortValues(said, l.distortAnswers(others, answers))))
 	security, answers = l.dev.LoginForm.challenge(l, security, answers)
 	proof, err := l.authenticate(q, security)
 	if err != nil {
@@ -69,7 +73,7 @@ func (l *login) offer() text.Pairs {
 	if l.dev.Keys.OmitPortalGroupTag {
 		pairs = pairs.Without(text.KeyTargetPortalGroupTag)
 	}
-	return pairs
+	return l.distortOwn(pairs)
 }
 
 // identify reads who logs in to what from the first complete text (RFC 7143, Section 6.3).
@@ -213,6 +217,9 @@ func (l *login) finish(p *pdu.LoginResponse, r reply, full bool) {
 	if p.Data = r.part; !r.isPart {
 		p.Data = pairs.Append(nil)
 	}
+	if n := len(p.Data); l.dev.Offers.NoLastZero && n > 0 {
+		p.Data = p.Data[:n-1]
+	}
 	if l.dev.Login.ZeroTSIH {
 		p.TSIH = 0
 	} else if l.dev.Login.EarlyTSIH && p.TSIH == 0 {
@@ -266,6 +273,9 @@ func (l *login) transition(q *pdu.LoginRequest, r *reply) (next pdu.Stage, trans
 		return 0, false, nil
 	} else if o != nil && len(o.deferred) > 0 {
 		o.deferred, r.pairs = nil, append(o.deferred, r.pairs...)
+	}
+	if l.stalls(r) {
+		return 0, false, nil
 	}
 	if l.dev.Login.NeverTransitFromOperational && l.began == pdu.StageOperational {
 		return 0, false, nil

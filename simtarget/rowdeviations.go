@@ -17,7 +17,7 @@ func RowDeviations() []RowDeviation {
 		rowsFfpSequencing(), rowsDataIn(), rowsDataOut(), rowsTmf(), rowsLogout(),
 		rowsAsync(), rowsNop(), rowsText(), rowsReject(), rowsSnack(), rowsIntegrity(), rowsRecovery(), rowsDigest(),
 		rowsSessionManagement(), rowsRobustness(),
-		rowsConnections(), rowsReassign(),
+		rowsConnections(), rowsReassign(), rowsOffers(), rowsValues(),
 	} {
 		all = append(all, group...)
 	}

@@ -152,7 +152,7 @@ func (s *session) textPart(c *connection, final bool) {
 			p.TTT = 0
 		}
 		s.send(c, &p)
-		if x.receives > 0 {
+		if x.receives > 0 && !s.array.dev.Values.RedeclaredIgnored {
 			s.receives(c, x.receives)
 		}
 		*x = textExchange{}
@@ -163,6 +163,9 @@ func (s *session) textPart(c *connection, final bool) {
 		p.TTT = x.ttt
 	}
 	s.send(c, &p)
+	if s.array.dev.Values.StreamsText && p.Continue {
+		s.textPart(c, final)
+	}
 }
 
 func (r *TextRule) apply(answers text.Pairs) text.Pairs {
@@ -195,7 +198,8 @@ func (s *session) answerText(c *connection, pairs text.Pairs) text.Pairs {
 			answers.Add(pair.Key, text.NotUnderstood)
 		case s.array.dev.Sessions.DigestsByText && key.Name == text.KeyHeaderDigest:
 			answers.Add(pair.Key, "CRC32C")
-		case s.array.dev.Listing.NegotiatesBurst && s.discovery && key.Name == text.KeyMaxBurstLength:
+		case s.array.dev.Listing.NegotiatesBurst && s.discovery && key.Name == text.KeyMaxBurstLength,
+			s.array.dev.Values.NegotiatesInFullFeature && key.Name == text.KeyMaxBurstLength:
 			answers.Add(pair.Key, pair.Value)
 		case s.discovery && key.Negotiated():
 			answers.Add(pair.Key, text.Irrelevant)

@@ -22,7 +22,8 @@ type Negotiation struct {
 	role        Role
 	sessionType SessionType
 	stage       Stage
-	joining     bool // the connection joins a session
+	joining     bool  // the connection joins a session
+	received    Pairs // the text that is being worked off
 	order       []*keyState
 	byName      map[string]*keyState // Lookup only: never iterated.
 	params      Params
@@ -199,6 +200,9 @@ func (n *Negotiation) limit(s *keyState) string {
 	if limit == "" {
 		limit = s.key.Default
 	}
+	if s.want.Key == KeyMaxOutstandingR2T && n.oneR2T() {
+		return "1"
+	}
 	if s.want.Key != KeyFirstBurstLength {
 		return limit
 	}
@@ -214,4 +218,34 @@ func (n *Negotiation) limit(s *keyState) string {
 		return strconv.Itoa(bound)
 	}
 	return limit
+}
+
+// oneR2T tells whether MaxOutstandingR2T has to be 1, as it has beside a recovery level above 0 and DataSequenceInOrder=Yes (RFC 7143,
+// Section 13.19). Where one of them is open still, it is taken for what the text at hand makes of it, or else for the most that this side takes.
+func (n *Negotiation) oneR2T() bool {
+	level, _ := ParseNumber(n.expected(KeyErrorRecoveryLevel))
+	return level > 0 && n.expected(KeyDataSequenceInOrder) == Yes
+}
+
+// expected is the result of a key, or what it will be when it is answered from this side's limit.
+func (n *Negotiation) expected(name string) string {
+	s := n.byName[name]
+	if s == nil {
+		key, _ := Lookup(name)
+		s = &keyState{key: key, known: true, want: Want{Key: name}}
+	}
+	switch offer, offered := n.received.Get(name); {
+	case s.settled && reserved(s.answer):
+		return s.key.Default
+	case s.settled:
+		return s.answer
+	case offered && !s.offered:
+		if answer := n.answerTo(s, offer); !reserved(answer) {
+			return answer
+		}
+		return s.key.Default
+	case s.key.Boolean():
+		return s.key.Default
+	}
+	return n.limit(s)
 }

@@ -8,6 +8,8 @@ func (n *Negotiation) Receive(pairs Pairs) (answers Pairs, err error) {
 	if err := n.learnSessionType(pairs); err != nil {
 		return nil, err
 	}
+	n.received = pairs
+	defer func() { n.received = nil }()
 	for _, pair := range pairs {
 		answer, err := n.receive(pair)
 		if err != nil {

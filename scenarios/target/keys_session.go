@@ -11,7 +11,9 @@ import (
 )
 
 // keyChecks are those of the group keys.
-func keyChecks() []Check { return slices.Concat(keyDigestChecks(), keySessionChecks()) }
+func keyChecks() []Check {
+	return slices.Concat(keyDigestChecks(), keySessionChecks(), keyNumberChecks(), keyLengthChecks(), keyBurstChecks(), keyDeclaredChecks())
+}
 
 func keySessionChecks() []Check {
 	return []Check{

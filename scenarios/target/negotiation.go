@@ -11,7 +11,12 @@ import (
 	"github.com/iscsispec/iscsispec/scenarios/probe"
 )
 
+// negotiationChecks are those of the group negotiation.
 func negotiationChecks() []Check {
+	return slices.Concat(negotiationBasicChecks(), negotiationKeyChecks(), negotiationValueChecks(), negotiationTextChecks(), negotiationExchangeChecks())
+}
+
+func negotiationBasicChecks() []Check {
 	return []Check{
 		{ID: "negotiation.unknown-key.notunderstood", Run: func(t *T) {
 			for _, key := range []string{"X-com.example.iscsispec.probe", "X-" + strings.Repeat("k", 61)} {
