@@ -29,8 +29,6 @@ type OfferDeviations struct {
 	AndAsOr bool
 	// EchoesBoolean answers ImmediateData with what was offered, whatever that is.
 	EchoesBoolean bool
-	// YesUnmeant answers ImmediateData=Yes to an illegal value, and takes no immediate data.
-	YesUnmeant bool
 	// OwnMaximum answers MaxBurstLength=16776192 whatever was offered.
 	OwnMaximum bool
 	// OwnWait answers DefaultTime2Wait=2 whatever was offered.

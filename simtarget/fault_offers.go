@@ -58,7 +58,6 @@ func wrongOffers(d *OfferDeviations) []wrongAnswer {
 		{d.OrAsAnd, text.KeyInitialR2T, always(text.No)},
 		{d.AndAsOr, text.KeyImmediateData, always(text.Yes)},
 		{d.EchoesBoolean, text.KeyImmediateData, echo},
-		{d.YesUnmeant, text.KeyImmediateData, func(_, sound string) string { return strings.Replace(sound, text.Reject, text.Yes, 1) }},
 		{d.OwnMaximum, text.KeyMaxBurstLength, always("16776192")},
 		{d.OwnWait, text.KeyDefaultTime2Wait, always("2")},
 		{d.EchoesLevel, text.KeyErrorRecoveryLevel, instead("3", "3")},
@@ -266,9 +265,6 @@ func (l *login) distortResult(p *text.Params) {
 		} else {
 			p.PeerMaxRecvDataSegmentLength = n
 		}
-	}
-	if dev.YesUnmeant {
-		p.ImmediateData = false
 	}
 	if values.R2TNoByDefault && open(text.KeyInitialR2T) || values.SolicitsAnyway {
 		p.InitialR2T = values.SolicitsAnyway

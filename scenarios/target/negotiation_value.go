@@ -6,7 +6,6 @@ import (
 
 	"github.com/iscsispec/iscsispec/iscsi/text"
 	"github.com/iscsispec/iscsispec/scenarios/probe"
-	"github.com/iscsispec/iscsispec/simtarget"
 )
 
 // negotiationValueChecks are those of the group negotiation about the values of keys.
@@ -43,8 +42,7 @@ func negotiationValueChecks() []Check {
 				t.Done(c, t.askedFor(c, 0, pattern(100, 4096)), "a WRITE with solicited data")
 			}
 		}},
-		{ID: "negotiation.boolean.illegal-value", Run: illegalBooleans,
-			Defects: []func(*simtarget.Deviations){func(d *simtarget.Deviations) { d.Offers.YesUnmeant = true }}},
+		{ID: "negotiation.boolean.illegal-value", Run: illegalBooleans},
 		{ID: "negotiation.numeric.min-function", Run: minimumKeys},
 		{ID: "negotiation.numeric.max-function", Run: func(t *T) {
 			r := t.Offering("DefaultTime2Wait=60")
