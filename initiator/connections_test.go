@@ -58,7 +58,9 @@ func twoEnds(t *testing.T, n *fakeNetwork, change func(*LoginConfig), limits ...
 		}
 		done <- err
 	}()
-	a, b = <-ends, <-ends
+	if a, b = <-ends, <-ends; a.logins[0].TSIH != 0 {
+		a, b = b, a // whichever end tells first that it is through its login
+	}
 	if err := <-done; err != nil {
 		t.Fatalf("login: %v", err)
 	}
