@@ -11,6 +11,7 @@ package target
 //
 // A check that is not listed runs alone.
 var beside = map[string]int{
+	"discovery.restrictions.unsolicited-pdus":                       1,
 	"ffp-sequencing.cmdsn.gap-holds-later-commands":                 1,
 	"nop.no-response.reserved-itt":                                  1,
 	"nop.response.reserved-ttt-in-answer":                           1,
