@@ -119,11 +119,23 @@ func (c *connection) leave() {
 // drainBytes is how much is read at a time where all is dropped.
 const drainBytes = 4 << 10
 
+// answerTime is how long an answer may take to go out before what it refuses is read and dropped.
+const answerTime = 10 * time.Millisecond
+
+// answerFirst lets an answer go out before what it refuses is read, so that which of two goroutines is quicker does not show in a bubble. A
+// peer that reads nothing before it has written all is not kept waiting for long.
+func (c *connection) answerFirst() {
+	if c.socket == nil {
+		c.out.awaitWritten(answerTime)
+	}
+}
+
 // drain reads and drops what still comes, until the peer closes or the connection does.
 func (c *connection) drain() {
 	if !c.deaf.Load() {
 		return
 	}
+	c.answerFirst()
 	scratch := scratchBuffer(drainBytes)
 	defer scratch.release()
 	for {

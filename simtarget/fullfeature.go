@@ -29,6 +29,7 @@ func (c *connection) serve() {
 			continue
 		case err != nil && tooLong(err):
 			c.session.rejected(c, &h, pdu.RejectInvalidPDUField)
+			c.answerFirst()
 			continue
 		case err != nil && badDigest(err) && c.array.dev.Integrity.overlooks(&h) && c.reader.Resync(&h) == nil:
 		case err != nil && c.passesOver(err, &h):

@@ -3,6 +3,7 @@ package simtarget
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
 )
@@ -209,6 +210,23 @@ func (o *outbox) waitUntilWritten() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for o.bytes > 0 && !o.closed {
+		o.room.Wait()
+	}
+}
+
+// awaitWritten waits as waitUntilWritten does, but no longer than a while.
+func (o *outbox) awaitWritten(atMost time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	over := false
+	timer := time.AfterFunc(atMost, func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		over = true
+		o.room.Broadcast()
+	})
+	defer timer.Stop()
+	for o.bytes > 0 && !o.closed && !over {
 		o.room.Wait()
 	}
 }

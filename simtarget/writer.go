@@ -58,16 +58,14 @@ func (c *connection) flush() {
 // wrote gives a batch back that was written or failed, and reports whether the connection goes on.
 func (c *connection) wrote(b *batch, err error) bool {
 	end := b.end()
-	c.out.written(b)
-	switch {
-	case err != nil:
-		c.abort()
-		return false
-	case end != "":
-		c.finishWriting(end)
-		return false
+	if err == nil && end != "" {
+		c.finishWriting(end) // before anybody who waits for the last PDU goes on
 	}
-	return true
+	c.out.written(b)
+	if err != nil {
+		c.abort()
+	}
+	return err == nil && end == ""
 }
 
 // batch is PDUs that are written together, and their layout on the wire: headers, padding and digests in one arena, data where it is.
