@@ -6,7 +6,6 @@ import (
 
 	"github.com/iscsispec/iscsispec/scenarios"
 	"github.com/iscsispec/iscsispec/scenarios/target"
-	"github.com/iscsispec/iscsispec/simtarget"
 )
 
 // waiting are checks that run side by side at a real peer, but those that wait longer than some seconds.
@@ -50,22 +49,7 @@ func TestVerdictsSideBySide(t *testing.T) {
 	t.Parallel()
 	t.Run("simulated array", func(t *testing.T) {
 		t.Parallel()
-		profile, err := simtarget.Builtin("multi-portal")
-		if err != nil {
-			t.Fatal(err)
-		}
-		array, err := simtarget.New(profile, simtarget.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := array.Start(simtarget.ListenLoopback); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := array.Close(); err != nil {
-				t.Error(err)
-			}
-		})
+		array, _ := shipped(t, "multi-portal")
 		alike(t, quick(t, array.URLs()[0].String()))
 	})
 	t.Run("tgt", func(t *testing.T) {

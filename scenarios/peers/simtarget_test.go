@@ -17,6 +17,26 @@ func serve(t *testing.T, text string) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var urls []string
+	for _, u := range serving(t, profile).URLs() {
+		urls = append(urls, u.String())
+	}
+	return urls
+}
+
+// shipped serves an array of a shipped profile.
+func shipped(t *testing.T, name string) (*simtarget.Array, *simtarget.Profile) {
+	t.Helper()
+	profile, err := simtarget.Builtin(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return serving(t, profile), profile
+}
+
+// serving puts a simulated array on loopback ports until the test ends.
+func serving(t *testing.T, profile *simtarget.Profile) *simtarget.Array {
+	t.Helper()
 	array, err := simtarget.New(profile, simtarget.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -29,11 +49,7 @@ func serve(t *testing.T, text string) []string {
 			t.Error(err)
 		}
 	})
-	var urls []string
-	for _, u := range array.URLs() {
-		urls = append(urls, u.String())
-	}
-	return urls
+	return array
 }
 
 const threeDisks = `

@@ -9,7 +9,6 @@ import (
 	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/scenarios"
 	"github.com/iscsispec/iscsispec/scenarios/target"
-	"github.com/iscsispec/iscsispec/simtarget"
 )
 
 // quick are waits that are long enough for a target on the same machine.
@@ -97,22 +96,7 @@ func TestTargetSuiteOverTCP(t *testing.T) {
 }
 
 func overTCP(t *testing.T, name string, selection scenarios.Selection) {
-	profile, err := simtarget.Builtin(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	array, err := simtarget.New(profile, simtarget.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := array.Start(simtarget.ListenLoopback); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := array.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	array, profile := shipped(t, name)
 	f := quick(t, array.URLs()[0].String())
 	if users := profile.Login.CHAP.Users; len(users) > 0 {
 		f.URL.User, f.URL.Password = users[0].Name, iscsi.Secret(users[0].Secret)

@@ -134,6 +134,25 @@ func (t *T) identityOf(target string) []byte {
 	return t.identity(r.Conn)
 }
 
+// refusedChange is what a target does when a name changes within a login.
+const refusedChange = "a refusal of class 2"
+
+// granting changes a key in the last request of a login, and tells whether the target grants the session in spite of it.
+func (t *T) granting(key string) (w *probe.Walk, granted bool) {
+	w = t.Begun(probe.Login{})
+	a := t.Carry(w, last(w, key))
+	switch {
+	case a.Event.Ended():
+		t.Warn("The login was ended by a bare drop.", a.Event, refusedChange)
+		return w, false
+	case t.turnedDown(a):
+		return w, false
+	case !a.FullFeature():
+		t.Fail(a.Event, refusedChange)
+	}
+	return w, true
+}
+
 func targetNameChanged(t *T) {
 	own, other := t.Options().Target, absentTarget
 	for _, name := range t.Facts.Targets {
@@ -141,53 +160,37 @@ func targetNameChanged(t *T) {
 			other = name
 		}
 	}
-	w := t.Begun(probe.Login{})
-	a := t.Carry(w, last(w, "TargetName="+other))
-	want := "a refusal of class 2"
-	switch {
-	case a.Event.Ended():
-		t.Warn("The login was ended by a bare drop.", a.Event, want)
+	w, granted := t.granting("TargetName=" + other)
+	if !granted {
 		return
-	case t.turnedDown(a):
-		return
-	case !a.FullFeature():
-		t.Fail(a.Event, want)
 	}
 	if other == absentTarget {
-		t.Warn("The second TargetName is ignored.", "a session on the first target", want)
+		t.Warn("The second TargetName is ignored.", "a session on the first target", refusedChange)
 		return
 	}
 	seen := t.identity(w.Conn)
 	first, second := t.identityOf(own), t.identityOf(other)
 	if seen != nil && !bytes.Equal(seen, first) && bytes.Equal(seen, second) {
-		t.Fail("a session on the target that the second request named", want)
+		t.Fail("a session on the target that the second request named", refusedChange)
 	}
-	t.Warn("The second TargetName is ignored.", "a session on the first target", want)
+	t.Warn("The second TargetName is ignored.", "a session on the first target", refusedChange)
 }
 
 func initiatorNameChanged(t *T) {
-	w := t.Begun(probe.Login{})
-	a := t.Carry(w, last(w, "InitiatorName="+secondInitiator))
-	want := "a refusal of class 2"
-	switch {
-	case a.Event.Ended():
-		t.Warn("The login was ended by a bare drop.", a.Event, want)
+	w, granted := t.granting("InitiatorName=" + secondInitiator)
+	if !granted {
 		return
-	case t.turnedDown(a):
-		return
-	case !a.FullFeature():
-		t.Fail(a.Event, want)
 	}
 	// Whose login replaces the session tells whose it is.
 	isid := w.ISID
 	if r := t.Login(probe.Login{ISID: &isid}); r.Granted() && w.Conn.Probe() != nil {
-		t.Warn("The second InitiatorName is ignored.", "the session is the first initiator's", want)
+		t.Warn("The second InitiatorName is ignored.", "the session is the first initiator's", refusedChange)
 		return
 	}
 	if r := t.Login(probe.Login{ISID: &isid, InitiatorName: secondInitiator}); r.Granted() && w.Conn.Probe() != nil {
-		t.Fail("the session is that of the name in the second request", want)
+		t.Fail("the session is that of the name in the second request", refusedChange)
 	}
-	t.Warn("The second InitiatorName is taken without a word.", "whose session it is cannot be told", want)
+	t.Warn("The second InitiatorName is taken without a word.", "whose session it is cannot be told", refusedChange)
 }
 
 // onlyNames are the initiator names that the array of login.authorization.denied-initiator-refused lets in.
