@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/iscsispec/iscsispec/scenarios"
@@ -22,7 +23,9 @@ type Run struct {
 	// Trouble lists why the run did not go as planned: a step that was late or could not be done. Any makes a pass inconclusive.
 	Trouble []string
 
-	ops []OpRun // what AllOps found, once it was asked
+	// What AllOps found, once it was asked. A run that is over may be looked at from several goroutines.
+	opsOnce sync.Once
+	ops     []OpRun
 }
 
 // Outcomes of ops. A command that the target answered has the name of its SCSI status; the rest is about why there is none, or about an
@@ -121,9 +124,7 @@ func (r *Run) AllOps() []OpRun { return slices.Clone(r.known()) }
 
 // known gives the ops without a copy.
 func (r *Run) known() []OpRun {
-	if r.ops == nil {
-		r.ops = r.findOps()
-	}
+	r.opsOnce.Do(func() { r.ops = r.findOps() })
 	return r.ops
 }
 
