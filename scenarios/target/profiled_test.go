@@ -15,6 +15,7 @@ func TestProfilesAnswerTheSuiteAsTheySay(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes a minute of processor time")
 	}
+	prooftest.SkipRepetition(t)
 	for _, name := range simtarget.Builtins() {
 		t.Run(name, func(t *testing.T) {
 			p, err := simtarget.Builtin(name)
