@@ -10,6 +10,7 @@ import (
 	"github.com/onsi/gomega"
 
 	"github.com/iscsispec/iscsispec/scenarios"
+	"github.com/iscsispec/iscsispec/scenarios/prooftest"
 )
 
 // verdictEntry is the name of the report entry that carries what a check came to.
@@ -20,6 +21,7 @@ var lender *testing.T
 
 // TestChecks is the Ginkgo front: one It for each check, with labels from its fields, for go test and the ginkgo command.
 func TestChecks(t *testing.T) {
+	prooftest.SkipRepetition(t)
 	lender = t
 	gomega.RegisterFailHandler(ginkgo.Fail)
 	ginkgo.RunSpecs(t, "iscsispec checks on the embedded peers")
