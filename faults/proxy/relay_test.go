@@ -19,7 +19,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience bounds what a test waits for on the wall clock; nothing is judged by it.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // arrayListening is an array of which only the listener is there.
 func arrayListening(t testing.TB) net.Listener {

@@ -154,7 +154,8 @@ func TestDiscoveryStaysBehindTheProxy(t *testing.T) {
 	}
 }
 
-// An array that redirects leads to the proxy again.
+// An array that redirects leads to the proxy again. A connection that was redirected closes while the next one is at work already, so the
+// three sessions are all that is left only in the end.
 func TestRedirectsStayBehindTheProxy(t *testing.T) {
 	s := served(t, "arrays: [{profile: single-port-redirect-temporary}]")
 	p := before(t, s, Options{})
@@ -166,9 +167,14 @@ func TestRedirectsStayBehindTheProxy(t *testing.T) {
 		}
 		defer session.Logout(t.Context())
 	}
-	portals, open := p.Portals(), p.Status().Connections
-	if len(portals) < 2 || len(open) != 3 {
-		t.Errorf("%d portals, %d connections", len(portals), len(open))
+	if portals := p.Portals(); len(portals) < 2 {
+		t.Errorf("%d portals", len(portals))
+	}
+	eventually(t, func() bool { return len(p.Status().Connections) == 3 })
+	for _, c := range p.Status().Connections {
+		if c.Stage != "full feature" {
+			t.Errorf("%+v", c)
+		}
 	}
 }
 
