@@ -267,6 +267,7 @@ func (f *faultyTimes) attemptFailed(now time.Time, schedule *reconnectSchedule, 
 	const hot = 100 * time.Millisecond
 	f.retryAt = time.Time{}
 	var login *LoginError
+	var redirect *RedirectError
 	status := iscsi.StatusSuccess
 	if errors.As(err, &login) {
 		status = login.Status
@@ -274,7 +275,8 @@ func (f *faultyTimes) attemptFailed(now time.Time, schedule *reconnectSchedule, 
 	switch {
 	case dev.Reconnect.HotRetryNotFound && status == iscsi.StatusNotFound,
 		dev.Reconnect.HotRetryAuth && errors.Is(err, ErrAuthFailed),
-		dev.Reconnect.HotRetryClosed && errors.As(err, &login) && login.Stage != StageDial:
+		dev.Reconnect.HotRetryClosed && errors.As(err, &login) && login.Stage != StageDial,
+		dev.planted.HotRetryAfterRedirect && errors.As(err, &redirect):
 		f.retryAt = now.Add(hot)
 	case dev.Reconnect.StopOnLoginStatus && status != iscsi.StatusSuccess:
 		f.stopped = true

@@ -1,5 +1,7 @@
 package initiator
 
+import "github.com/iscsispec/iscsispec/internal/planted"
+
 // Deviations are the named faults of this initiator's test build: each field makes it break one rule at one point,
 // and the zero value is sound. A nil *Deviations is sound too. They are grouped by the phase in which they show.
 type Deviations struct {
@@ -36,7 +38,14 @@ type Deviations struct {
 
 	// Recovery is about several connections, and recovery above the session's.
 	Recovery RecoveryDeviations
+
+	// planted are for the proof of the login fuzzer; Plant sets them.
+	planted planted.Initiator
 }
+
+// Plant puts defects into the login paths, for the proof that the fuzzer of logins finds them. Nothing that reads Deviations by name reaches
+// them.
+func (d *Deviations) Plant(p planted.Initiator) { d.planted = p }
 
 // sound is what a nil *Deviations stands for.
 var sound Deviations

@@ -22,7 +22,7 @@ func (d *Deviations) Add(name string) error {
 	groups := reflect.ValueOf(d).Elem()
 	for g := range groups.NumField() {
 		group := groups.Field(g)
-		if group.Kind() != reflect.Struct {
+		if group.Kind() != reflect.Struct || !groups.Type().Field(g).IsExported() {
 			continue
 		}
 		for f := range group.NumField() {

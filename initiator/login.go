@@ -199,6 +199,7 @@ func (a *loginAttempt) read(nc net.Conn, r *pdu.Reader) (*pdu.LoginResponse, err
 func (a *loginAttempt) describe(x *loginExchange, nc net.Conn, portal iscsi.Address) SessionInfo {
 	params := x.negotiation.Result()
 	x.misjudge(&params)
+	x.consent(&params)
 	return SessionInfo{
 		InitiatorName: a.cfg.InitiatorName, TargetName: a.cfg.TargetName, TargetAlias: params.TargetAlias, Type: a.cfg.Type,
 		ISID: a.cfg.ISID, TSIH: x.tsih, CID: a.cfg.CID, Configured: a.cfg.Portal, Current: portal, Redirects: a.redirects,

@@ -37,6 +37,9 @@ func (x *loginExchange) spoil(p *pdu.LoginRequest) {
 	if dev.RestartSecurity && x.delayed {
 		p.CSG = pdu.StageSecurity
 	}
+	if x.dev.planted.ContinuationUncounted && x.answers.Pending() > 0 {
+		p.ExpStatSN--
+	}
 	x.delayed = p.Transit && x.stage == pdu.StageOperational
 }
 
@@ -63,6 +66,23 @@ func (x *loginExchange) roundLimit() int {
 		return dev.RoundLimit
 	}
 	return loginRoundLimit
+}
+
+// shortcut reports whether a transition beyond the one that was asked for is taken.
+func (x *loginExchange) shortcut(nsg pdu.Stage) bool {
+	return x.dev.planted.ShortcutTaken && x.stage == pdu.StageSecurity && nsg == pdu.StageFullFeature
+}
+
+// consent puts offers in force that nobody has answered.
+func (x *loginExchange) consent(params *text.Params) {
+	if !x.dev.planted.SilenceIsConsent {
+		return
+	}
+	for _, o := range x.cfg.operational() {
+		if _, answered := x.negotiation.Answer(o.Key); !answered {
+			params.Set(o.Key, o.Value, true)
+		}
+	}
 }
 
 // goesOn reports whether the login goes on although the target has ended it.

@@ -69,7 +69,11 @@ func (x *loginExchange) begin() (text.Pairs, error) {
 		x.chap.Identifier, x.chap.Challenge = random[0], random[1:]
 		x.cfg.challenges.open(x.chap.Challenge)
 	}
-	return x.chap.Start(), nil
+	message := x.chap.Start()
+	if x.dev.planted.AlgorithmUnoffered {
+		x.chap.Algorithms = []chap.Algorithm{chap.MD5, chap.SHA1, chap.SHA256, chap.SHA3256}
+	}
+	return message, nil
 }
 
 // end is for a login that is over, well or not: an answer to its challenge is of no use to anybody any more.

