@@ -16,9 +16,11 @@ type Statement struct {
 	// Binds is "target", "initiator" or "both".
 	Binds string `yaml:"binds" json:"binds"`
 	About string `yaml:"about" json:"about"`
-	// Rows are the catalogue rows that check it; none where Note says why nothing can be seen on the wire.
-	Rows []string `yaml:"rows" json:"rows"`
-	Note string   `yaml:"note" json:"note,omitempty"`
+	// Rows are the catalogue rows that check it. Where there is none, Unseen says why nothing on the wire can show it, or, as long as that is
+	// empty, Note says what a check would take.
+	Rows   []string `yaml:"rows" json:"rows"`
+	Unseen string   `yaml:"unseen" json:"unseen,omitempty"`
+	Note   string   `yaml:"note" json:"note,omitempty"`
 }
 
 //go:embed catalogue/normative.yaml

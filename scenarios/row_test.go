@@ -60,8 +60,11 @@ func TestStatementsNameRowsThatExist(t *testing.T) {
 				t.Errorf("section %s names the row %s, which does not exist", s.Section, id)
 			}
 		}
-		if len(s.Rows) == 0 && s.Note == "" {
-			t.Errorf("section %s has neither a row nor a note: %s", s.Section, s.About)
+		switch {
+		case len(s.Rows) == 0 && s.Note == "" && s.Unseen == "":
+			t.Errorf("section %s has no row, no reason why it cannot be seen, and no note of what a check would take: %s", s.Section, s.About)
+		case len(s.Rows) > 0 && s.Unseen != "":
+			t.Errorf("section %s has rows, and yet a reason why it cannot be seen: %s", s.Section, s.About)
 		}
 	}
 }

@@ -22,8 +22,18 @@ func (p *program) listCommand() *cobra.Command {
 	var only, skip []string
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List the checks, with --all every row of the catalogue, or with --profiles the profiles",
-		Args:  cobra.NoArgs,
+		Short: "List the checks, with --all every row of the catalogue, with --coverage the RFCs' statements, or with --profiles the profiles",
+		Long: `list prints the checks: id, level, tier, suites, clause. With --all it prints every row of the catalogue.
+
+--coverage goes through the normative statements of RFC 7143 and RFC 7144, section by section: each is checked (+, and by which
+rows), not checked yet (?, and what a check would take), or cannot be seen on the wire (-, and why). With it, --only and --skip
+take sections, levels, whom a statement binds (target, initiator, both), checked, not-yet and unseen, groups, and ids of rows.
+
+  iscsispec list --only login
+  iscsispec list --coverage --only rfc7143/6.2
+  iscsispec list --coverage --only not-yet,unseen
+  iscsispec list --coverage --json`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if profiles {
 				return printProfiles(cmd.OutOrStdout(), asJSON)
@@ -33,7 +43,14 @@ func (p *program) listCommand() *cobra.Command {
 				return err
 			}
 			if coverage {
-				return printCoverage(cmd.OutOrStdout(), registry)
+				report, err := newCoverageReport(registry, scenarios.Selection{Only: only, Skip: skip})
+				switch {
+				case err != nil:
+					return err
+				case asJSON:
+					return writeJSON(cmd.OutOrStdout(), report)
+				}
+				return printCoverage(cmd.OutOrStdout(), report)
 			}
 			entries := registry.Entries()
 			if all {
@@ -49,11 +66,10 @@ func (p *program) listCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&all, "all", false, "also rows that no check covers yet")
-	cmd.Flags().BoolVar(&coverage, "coverage", false, "count, group by group, how much of the catalogue is checked")
+	cmd.Flags().BoolVar(&coverage, "coverage", false, "tell of each normative statement of the RFCs which checks cover it, and count")
 	cmd.Flags().BoolVar(&profiles, "profiles", false, "list the initiators that the tool can be like, and the arrays that it can serve")
 	p.selectionFlags(cmd, &only, &skip)
 	cmd.MarkFlagsMutuallyExclusive("all", "coverage", "profiles")
-	cmd.MarkFlagsMutuallyExclusive("coverage", "json")
 	return cmd
 }
 
