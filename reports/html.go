@@ -26,21 +26,23 @@ var page = template.Must(template.New("page").Parse(pageTemplate))
 
 // pageData is what the page's template draws.
 type pageData struct {
-	Style    template.CSS
-	Script   template.JS
-	Header   scenarios.Header
-	Headline string
-	Subline  string
-	Mood     string // "bad" where the run fails, else ""
-	Suites   string
-	Started  string
-	Took     string
-	Tool     string
-	Command  string
-	BarLabel string
-	Counts   []pageCount
-	Groups   []string
-	Checks   []pageCheck
+	Style        template.CSS
+	Script       template.JS
+	Header       scenarios.Header
+	Headline     string
+	Subline      string
+	Mood         string // "bad" where the run fails, else ""
+	Suites       string
+	Started      string
+	Took         string
+	Tool         string
+	Command      string
+	BarLabel     string
+	Counts       []pageCount
+	Groups       []string
+	Coverage     string // how much of the RFCs the tool checks; empty without a coverage page
+	CoverageFile string
+	Checks       []pageCheck
 }
 
 // pageCount is how many results have a verdict.
@@ -71,6 +73,10 @@ func WriteHTML(w io.Writer, run Run) error {
 		}
 	}
 	data.BarLabel = strings.Join(parts, ", ")
+	if c := run.Coverage.CoverCount; c.Total > 0 {
+		data.CoverageFile = FileCoverage
+		data.Coverage = fmt.Sprintf("%d of %d statements of the RFCs", c.Checked, c.Total)
+	}
 	limits := newRowLimits(run.Results)
 	for _, r := range findingsFirst(run.Results) {
 		data.Checks = append(data.Checks, newPageCheck(r, limits))

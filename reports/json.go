@@ -19,7 +19,9 @@ type jsonReport struct {
 	DurationMS  int64             `json:"duration_ms"`
 	Interrupted bool              `json:"interrupted,omitempty"`
 	Summary     scenarios.Summary `json:"summary"`
-	Results     []jsonResult      `json:"results"`
+	// Coverage counts the normative statements of the RFCs that the tool checks, whether this run did or not.
+	Coverage *scenarios.CoverCount `json:"coverage,omitempty"`
+	Results  []jsonResult          `json:"results"`
 }
 
 // jsonResult is one check in report.json.
@@ -50,6 +52,9 @@ func WriteJSON(w io.Writer, run Run) error {
 	report := jsonReport{
 		Tool: h.Tool, Catalogue: h.Catalogue, Suites: h.Suites, Peer: h.Peer, Seed: h.Seed, Started: h.Started, DurationMS: h.DurationMS,
 		Interrupted: h.Interrupted, Summary: scenarios.Summarize(run.Results), Results: []jsonResult{},
+	}
+	if run.Coverage.Total > 0 {
+		report.Coverage = &run.Coverage.CoverCount
 	}
 	for _, r := range run.Results {
 		report.Results = append(report.Results, jsonResult{

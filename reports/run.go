@@ -25,6 +25,7 @@ const (
 	FileJSON       = "report.json"
 	FileJUnit      = "junit.xml"
 	FileHTML       = "index.html"
+	FileCoverage   = "coverage.html"
 	FolderCaptures = "captures"
 )
 
@@ -32,14 +33,19 @@ const (
 type Run struct {
 	Header  scenarios.Header
 	Results []*scenarios.Result
+	// Coverage is what the checks of the tool cover, whether this run had them or not. Where it is empty, no coverage page is drawn.
+	Coverage scenarios.Coverage
 }
 
-// Write draws report.json, junit.xml and index.html into a folder that exists. Files that are there are replaced.
+// Write draws report.json, junit.xml, index.html and coverage.html into a folder that exists. Files that are there are replaced.
 func Write(folder string, run Run) error {
 	for _, f := range []struct {
 		name string
 		draw func(io.Writer, Run) error
-	}{{FileJSON, WriteJSON}, {FileJUnit, WriteJUnit}, {FileHTML, WriteHTML}} {
+	}{{FileJSON, WriteJSON}, {FileJUnit, WriteJUnit}, {FileHTML, WriteHTML}, {FileCoverage, WriteCoverage}} {
+		if f.name == FileCoverage && run.Coverage.Total == 0 {
+			continue
+		}
 		if err := save(filepath.Join(folder, f.name), func(w io.Writer) error { return f.draw(w, run) }); err != nil {
 			return err
 		}

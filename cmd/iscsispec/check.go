@@ -29,7 +29,7 @@ func (p *program) checkCommand() *cobra.Command {
 target that is played PDU by PDU, and a simulated array against the rules of RFC 7143. Without a verb below it all peers
 are embedded and time is virtual: 60 seconds of removal latency take microseconds.
 
-It leaves records.jsonl (the truth; all else is drawn from it), report.json, junit.xml, index.html and
+It leaves records.jsonl (the truth; all else is drawn from it), report.json, junit.xml, index.html, coverage.html and
 captures/ID.pcapng under --out.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

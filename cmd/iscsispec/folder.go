@@ -15,6 +15,7 @@ import (
 type folder struct {
 	path     string
 	file     *os.File
+	coverage scenarios.Coverage
 	recorder *scenarios.Recorder
 }
 
@@ -22,7 +23,7 @@ type folder struct {
 const fileSuggestion = "baseline.suggested.yaml"
 
 // openFolder makes the run's folder, takes away what an earlier run left there, and writes the records' first line.
-func openFolder(path string, header scenarios.Header) (*folder, error) {
+func openFolder(path string, header scenarios.Header, coverage scenarios.Coverage) (*folder, error) {
 	captures := filepath.Join(path, reports.FolderCaptures)
 	if err := os.MkdirAll(captures, 0o755); err != nil {
 		return nil, fmt.Errorf("--out: %w", err)
@@ -32,7 +33,7 @@ func openFolder(path string, header scenarios.Header) (*folder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--out: %w", err)
 	}
-	for _, report := range []string{reports.FileHTML, reports.FileJUnit, reports.FileJSON, fileSuggestion} {
+	for _, report := range []string{reports.FileHTML, reports.FileCoverage, reports.FileJUnit, reports.FileJSON, fileSuggestion} {
 		old = append(old, filepath.Join(path, report))
 	}
 	for _, name := range old {
@@ -49,7 +50,7 @@ func openFolder(path string, header scenarios.Header) (*folder, error) {
 		file.Close()
 		return nil, err
 	}
-	return &folder{path: path, file: file, recorder: recorder}, nil
+	return &folder{path: path, file: file, coverage: coverage, recorder: recorder}, nil
 }
 
 // write adds one result: first its capture, whose path stands in the record, then the record.
@@ -68,7 +69,7 @@ func (f *folder) finish(results []*scenarios.Result, wall time.Duration, interru
 	if err := f.file.Close(); err != nil {
 		return err
 	}
-	if err := reports.Write(f.path, reports.Run{Header: f.recorder.Header(), Results: results}); err != nil {
+	if err := reports.Write(f.path, reports.Run{Header: f.recorder.Header(), Results: results, Coverage: f.coverage}); err != nil {
 		return err
 	}
 	suggestion := scenarios.SuggestBaseline(results)

@@ -62,7 +62,12 @@ func dryRun(cmd *cobra.Command, runner *scenarios.Runner, entries []scenarios.En
 // record runs the entries, writes the run's folder and tells the summary.
 func (p *program) record(cmd *cobra.Command, o *checkOptions, registry *scenarios.Registry, runner *scenarios.Runner, entries []scenarios.Entry) error {
 	started := time.Now()
-	folder, err := openFolder(o.out, p.header(o, registry, runner, entries, started))
+	// What the tool can check does not depend on who is judged: a run before one target has the target suite alone.
+	known, err := p.registry()
+	if err != nil {
+		return err
+	}
+	folder, err := openFolder(o.out, p.header(o, registry, runner, entries, started), known.Coverage())
 	if err != nil {
 		return &statusError{exitUsage, err}
 	}

@@ -30,8 +30,14 @@
     d.querySelector('summary').focus({preventScroll: true});
   }
 
+  // A chip that is pressed while all are on shows its verdict alone: whoever presses "fail" wants to see failures.
   chips.forEach((c) => c.addEventListener('click', () => {
-    c.setAttribute('aria-pressed', c.getAttribute('aria-pressed') !== 'true');
+    if (chips.length > 1 && chips.every((o) => o.getAttribute('aria-pressed') === 'true')) {
+      chips.forEach((o) => o.setAttribute('aria-pressed', o === c));
+    } else {
+      c.setAttribute('aria-pressed', c.getAttribute('aria-pressed') !== 'true');
+      if (chips.every((o) => o.getAttribute('aria-pressed') === 'false')) chips.forEach((o) => o.setAttribute('aria-pressed', true));
+    }
     apply();
   }));
   form.addEventListener('input', apply);
