@@ -48,9 +48,13 @@ func (s *managedSession) submitUp(p *pending) {
 			s.complete(p, ErrQueueFull)
 			return
 		}
+		if s.held(p) {
+			s.enqueue(p, reasonDoubt)
+			return
+		}
 		s.issue(p)
 	default:
-		s.enqueue(p)
+		s.enqueue(p, "")
 	}
 }
 
@@ -70,7 +74,7 @@ func (s *managedSession) submitDown(p *pending) {
 	case len(p.req.CDB) > 0 && scsi.Opcode(p.req.CDB[0]) == scsi.OpTestUnitReady && s.m.dev.Queue.AnswerTestUnitReady:
 		s.serve(p, nil)
 	default:
-		s.enqueue(p)
+		s.enqueue(p, "")
 	}
 }
 
@@ -106,8 +110,11 @@ func (s *managedSession) serve(p *pending, data []byte) {
 	s.finishRequest(p)
 }
 
+// reasonDoubt is why a request waits although its session is there.
+const reasonDoubt = "the outcome of a write of these blocks is unknown"
+
 // enqueue lets a newcomer wait, if the bound allows.
-func (s *managedSession) enqueue(p *pending) {
+func (s *managedSession) enqueue(p *pending, reason string) {
 	bound, dev := s.cfg.QueueBound.orDefault(), s.m.dev.Queue
 	s.everQueued++
 	switch {
@@ -125,7 +132,7 @@ func (s *managedSession) enqueue(p *pending) {
 		s.m.park(s, oldest)
 		s.queue.restore(p)
 	}
-	s.recordRequest(p, "queued", "")
+	s.recordRequest(p, "queued", reason)
 }
 
 // issue hands a request to the Session, which sends in this order as far as the command window is open.
@@ -177,13 +184,14 @@ func (s *managedSession) cameBack(p *pending) {
 		s.m.park(s, p)
 	case s.switchPath(p):
 	default:
+		s.doubts(p)
 		s.queue.restore(p)
 		s.recordRequest(p, "requeued", "connection lost")
 		s.flow()
 	}
 }
 
-// flow replays the queue if the session is ready for it.
+// flow replays the queue if the session is ready for it, but for what is held back.
 func (s *managedSession) flow() {
 	if !s.ready || s.session == nil {
 		return
@@ -193,7 +201,12 @@ func (s *managedSession) flow() {
 	if s.m.dev.Queue.LastInFirstOut {
 		slices.Reverse(waiting)
 	}
+	s.stalled = s.stalled[:0]
 	for i, p := range waiting {
+		if s.held(p) {
+			s.queue.restore(p)
+			continue
+		}
 		if s.m.dev.Queue.LoseWakeUp && i > 0 && i == len(waiting)-1 {
 			s.queue.restore(p)
 			return
@@ -236,6 +249,7 @@ func (s *managedSession) complete(p *pending, err error) {
 func (s *managedSession) finishRequest(p *pending) {
 	delete(s.active, p.req)
 	s.deadlines.unwatch(p)
+	s.settled(p)
 	s.recordRequest(p, "completed", p.req.Outcome())
 	r := p.req
 	r.intercept = nil

@@ -34,6 +34,8 @@ type QueueDeviations struct {
 	RetryAbsentUnit bool
 	// ForgetAtLogoff drops the queue at a logoff without completing its requests.
 	ForgetAtLogoff bool
+	// OvertakeDoubt sends at once what overlaps a write whose outcome is unknown and that is to be sent again, over whichever path.
+	OvertakeDoubt bool
 	// ResetNeedsTarget lets a reset that is asked for while the session is down wait for the target's answer.
 	ResetNeedsTarget bool
 }

@@ -64,6 +64,8 @@ type managedSession struct {
 	flying    int
 	active    map[*Request]*pending
 	deadlines deadlineHeap
+	// stalled are the LUNs whose requests keep their order behind one that is held back for a write of this session.
+	stalled []uint64
 	// ready is true when requests may go to the Session: it is connected and its units are checked.
 	ready bool
 	// everQueued and replayed serve deviations of the queue.

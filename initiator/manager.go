@@ -45,6 +45,7 @@ type Manager struct {
 	log      *trace.Log
 	dev      *Deviations
 	stack    deviceStack
+	doubts   doubtBook
 	// worker and gate serve deviations: one holds up all login attempts, the other everything while a session is added.
 	worker, gate chan struct{}
 	challenges   challengeBook
@@ -303,6 +304,7 @@ func (m *Manager) claim(p *place, info SessionInfo) (SessionID, bool) {
 func (m *Manager) park(s *managedSession, p *pending) {
 	delete(s.active, p.req)
 	s.deadlines.unwatch(p)
+	s.settled(p)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.parked = append(m.parked, p)

@@ -84,6 +84,7 @@ func (s *managedSession) switchPath(p *pending) bool {
 	s.haunt(p)
 	delete(s.active, p.req)
 	s.deadlines.unwatch(p)
+	s.settled(p)
 	p.req.LUN, p.req.intercept = lun, nil
 	return other.accept(p.req, p.deadline) == nil
 }

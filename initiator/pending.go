@@ -21,6 +21,8 @@ type pending struct {
 	flying bool
 	// via is the Session that the request was handed to last.
 	via *Session
+	// doubted is true while the request is a write, listed in the Manager's doubtBook, that the target may have executed.
+	doubted bool
 	// quit, when not nil, is why its requester waits no longer: should the request come back unanswered, it ends with this.
 	quit error
 }

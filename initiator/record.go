@@ -87,6 +87,10 @@ func (s *managedSession) recordRequest(p *pending, state, reason string) {
 		if p.hasDeadline() {
 			e.Attrs = append(e.Attrs, trace.A("deadline", p.deadline.Sub(s.m.log.Start())))
 		}
+	case "requeued":
+		if !p.req.Sent {
+			e.Attrs = []trace.Attr{trace.A("unsent", true)}
+		}
 	case "completed":
 		if p.req.Err != nil {
 			e.Err = p.req.Err.Error()

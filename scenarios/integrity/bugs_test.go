@@ -34,6 +34,7 @@ func TestBugsAreFound(t *testing.T) {
 		}},
 		{"replay a queued write twice", RuleOrder, initiator("Queue.ReplayFinished")},
 		{"forget one queued request at removal", RuleAnswer, initiator("Queue.ForgetAtRemoval")},
+		{"overtake a write of unknown outcome", RuleDoubt, initiator("Queue.OvertakeDoubt")},
 	} {
 		t.Run(bug.name, func(t *testing.T) {
 			y := search(t, 1, plansForBug, 1, bug.put)

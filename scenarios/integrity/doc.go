@@ -15,12 +15,13 @@
 //
 //   - A block reads as some order of the writes explains it. A write that was acknowledged was executed once between its invocation and its
 //     acknowledgement. Of a write that ended otherwise nobody knows: it may have been executed at any time from its invocation on, or
-//     not at all. A write whose connection was lost before the answer goes out again (contract C7 of the catalogue): until it is acknowledged
-//     it may have been executed by each of its sendings, and by none after that. So of two writes that their requesters have under way at
-//     one time, the older may win although the newer was acknowledged and read first; Report.Overtaken tells where that is the only
-//     explanation, since whoever needs more has to wait for the one before sending the other, as SAM-5 has it for tasks
-//     with the SIMPLE attribute, which have no order. One that the initiator refused to take (QUEUE-FULL, NOT-SUPPORTED) was not executed. Blocks of one request are
-//     judged each by itself: SCSI promises nothing about several.
+//     not at all. A write whose connection was lost before the answer goes out again (contract C7 of the catalogue), and until it has ended
+//     nothing that overlaps it is sent (RuleDoubt), so that nobody can tell whether it was executed once or twice. Two cases remain in which each of
+//     its sendings may show as an execution of its own: another write of the block was with the target as well before the loss was known, or
+//     the write was given up after it was sent again. Report.Overtaken tells where that is the only explanation: whoever needs more has to
+//     wait for the one before sending the other, as SAM-5 has it for tasks with the SIMPLE attribute, which have no order. One that the
+//     initiator refused to take (QUEUE-FULL, NOT-SUPPORTED) was not executed. Blocks of one request are judged each by itself: SCSI promises
+//     nothing about several.
 //   - A block holds all bytes of one write or none: a torn block is a value that nobody wrote.
 //   - Every request ends exactly once: one that waits still when its device left the stack, or when its session was logged off, was forgotten.
 //

@@ -2,6 +2,7 @@ package integrity
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -35,10 +36,40 @@ type Access struct {
 	// have been executed at any time from Call on, or not at all. Reads are always known.
 	Call, Return time.Duration
 	Known        bool
-	// Again is how often a write was sent again because its connection was lost before the answer.
-	Again int
+	// End is when the requester was told how it ended, the end of the run if never.
+	End time.Duration
+	// Sendings are the times at which the initiator handed the request to a connection that took it.
+	Sendings []Sending
 	// Outcome is how the request ended.
 	Outcome string
+}
+
+// Sending is one of the times that a request was handed to a connection.
+type Sending struct {
+	// At is when; Lost is when the initiator knew that the connection was lost before the answer, and -1 if that did not happen.
+	At, Lost time.Duration
+}
+
+// Again is how often the request was sent again because its connection was lost before the answer.
+func (a Access) Again() int { return max(0, len(a.Sendings)-1) }
+
+// Doubt is when the initiator first knew that the outcome of a write was unknown to it, and whether it ever was.
+func (a Access) Doubt() (from time.Duration, ok bool) {
+	if !a.Write || len(a.Sendings) == 0 || a.Sendings[0].Lost < 0 {
+		return 0, false
+	}
+	return a.Sendings[0].Lost, true
+}
+
+// underWay is from when to when a sending was with its connection. One whose request was given up may be with the target for ever.
+func (a Access) underWay(s Sending) (from, to time.Duration) {
+	switch {
+	case !a.Known:
+		return s.At, math.MaxInt64
+	case s.Lost >= 0:
+		return s.At, min(s.Lost, a.End)
+	}
+	return s.At, a.End
 }
 
 // history is what a run tells of blocks.
@@ -67,9 +98,13 @@ func historyOf(run *sessions.Run) *history {
 		if !write && (!good || len(op.Content) == 0) {
 			continue
 		}
-		again := max(0, sent(op)-1)
-		if write && again > 0 {
+		sendings := sent(op)
+		if write && len(sendings) > 1 {
 			h.again++
+		}
+		end := op.End
+		if op.Is(sessions.Pending) {
+			end = run.Ended
 		}
 		name := op.Device
 		if name == "" {
@@ -77,7 +112,7 @@ func historyOf(run *sessions.Run) *history {
 		}
 		for i := range op.Blocks {
 			a := Access{Block: Block{Device: name, LBA: op.LBA + uint64(i)}, Requester: op.Label, Instance: op.N, Write: write,
-				Request: fmt.Sprintf("%s.%d %s", op.Label, op.N, op.Name), Call: op.Begin, Return: op.End, Known: good, Outcome: op.Outcome, Again: again}
+				Request: fmt.Sprintf("%s.%d %s", op.Label, op.N, op.Name), Call: op.Begin, Return: op.End, Known: good, End: end, Outcome: op.Outcome, Sendings: sendings}
 			switch {
 			case write:
 				a.Value = sessions.Stamp(op.Label, op.N, a.Block.LBA)
@@ -123,32 +158,43 @@ func namesOf(events trace.Events) func(session uint64, lun int) string {
 	}
 }
 
-// sendings tells how often the initiator handed the request of an op to a connection. The initiator takes a request at the instant at which its
-// requester begins, and no two requesters begin at one instant, so instant and command tell which one is meant.
-func sendings(events trace.Events) func(op sessions.OpRun) int {
+// sendings tells when the initiator handed the request of an op to connections that took it. The initiator takes a request at the instant at which
+// its requester begins, and no two requesters begin at one instant, so instant and command tell which one is meant.
+func sendings(events trace.Events) func(op sessions.OpRun) []Sending {
 	type moment struct {
 		at  time.Duration
 		cdb string
 	}
 	type request struct{ session, number uint64 }
-	requests, sent := map[moment]request{}, map[request]int{}
+	requests, sent := map[moment]request{}, map[request][]Sending{}
 	for _, e := range events {
 		if e.Kind != trace.KindRequest {
 			continue
 		}
-		switch r := (request{e.Session, e.Request}); e.State {
+		r := request{e.Session, e.Request}
+		last := len(sent[r]) - 1
+		switch e.State {
 		case sessions.RequestSubmitted:
 			cdb, _ := e.Attr("cdb")
 			requests[moment{e.At, cdb}] = r
 		case sessions.RequestSent:
-			sent[r]++
+			sent[r] = append(sent[r], Sending{At: e.At, Lost: -1})
+		case sessions.RequestRequeued:
+			if last < 0 {
+				continue
+			}
+			if _, unsent := e.Attr("unsent"); unsent { // It waited for the command window, and never left.
+				sent[r] = sent[r][:last]
+			} else {
+				sent[r][last].Lost = e.At
+			}
 		}
 	}
-	return func(op sessions.OpRun) int {
+	return func(op sessions.OpRun) []Sending {
 		cdb, _ := op.Began.Attr("cdb")
 		r, taken := requests[moment{op.Begin, cdb}]
 		if !taken {
-			return 0
+			return nil
 		}
 		return sent[r]
 	}
@@ -173,8 +219,8 @@ func (a Access) String() string {
 		fmt.Fprintf(&b, "any time (%s at %v)", a.Outcome, a.Return)
 	}
 	fmt.Fprintf(&b, ": %s: %s", a.Request, a.Value)
-	if a.Write && a.Again > 0 {
-		fmt.Fprintf(&b, ", sent %d times", a.Again+1)
+	if a.Write && a.Again() > 0 {
+		fmt.Fprintf(&b, ", sent %d times, the first of them lost at %v", len(a.Sendings), a.Sendings[0].Lost)
 	}
 	return b.String()
 }

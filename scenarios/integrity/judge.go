@@ -24,6 +24,8 @@ const (
 	RuleAnswer = "no request is forgotten"
 	// RuleOnce is that it does so once.
 	RuleOnce = "no request is answered twice"
+	// RuleDoubt is that what overlaps a write whose connection was lost before the answer is not sent until that write has ended.
+	RuleDoubt = "what overlaps a write of unknown outcome waits for its end"
 	// RuleLength is that a read which ends well brings all its blocks.
 	RuleLength = "a read that ends with GOOD brings all that was asked for"
 )
@@ -43,7 +45,7 @@ type Report struct {
 	// Requests counts the reads and writes that the initiator took, Acknowledged those of them that ended with GOOD, Blocks the blocks.
 	Requests, Acknowledged, Blocks int
 	// Again counts the writes that were sent again after a loss. Overtaken lists the blocks whose history has an order only because one of
-	// them was executed twice, the second time behind other writes.
+	// them was executed twice, the second time behind another write that was with the target at the loss, or after it was given up.
 	Again     int
 	Overtaken []Block
 	// Violations are what is wrong; Unclear is what could not be judged, and why.
@@ -66,9 +68,10 @@ func Judge(run *sessions.Run, limit time.Duration) *Report {
 			r.Unclear = append(r.Unclear, fmt.Sprintf("%v: %d accesses, at most %d are judged", b, len(accesses), accessesMax))
 			continue
 		}
+		r.doubts(b, accesses)
 		switch check(accesses, run.Ended, false, limit) {
 		case porcupine.Ok:
-			if slices.ContainsFunc(accesses, func(a Access) bool { return a.Write && a.Again > 0 }) && check(accesses, run.Ended, true, limit) == porcupine.Illegal {
+			if slices.ContainsFunc(accesses, func(a Access) bool { return a.Write && a.Again() > 0 }) && check(accesses, run.Ended, true, limit) == porcupine.Illegal {
 				r.Overtaken = append(r.Overtaken, b)
 			}
 		case porcupine.Illegal:
@@ -78,6 +81,24 @@ func Judge(run *sessions.Run, limit time.Duration) *Report {
 		}
 	}
 	return r
+}
+
+// doubts holds the initiator to RuleDoubt. What was under way before the loss was known could not wait, and a request that comes back keeps its place.
+func (r *Report) doubts(b Block, accesses []Access) {
+	for _, w := range accesses {
+		from, ok := w.Doubt()
+		if !ok {
+			continue
+		}
+		for _, a := range accesses {
+			if len(a.Sendings) == 0 || a.Request == w.Request {
+				continue
+			}
+			if at := a.Sendings[0].At; at > from && at < w.End {
+				r.violate(RuleDoubt, "%v: %s was sent at %v, although the outcome of %s was unknown from %v to %v", b, a.Request, at, w.Request, from, w.End)
+			}
+		}
+	}
 }
 
 // check asks porcupine about one block.
@@ -192,7 +213,7 @@ func (r *Report) String() string {
 		}
 	}
 	for _, block := range r.Overtaken {
-		fmt.Fprintf(&b, "note: %v: a write that was sent again overtook one that had been acknowledged meanwhile\n", block)
+		fmt.Fprintf(&b, "note: %v: a write that was sent again overtook one that was under way beside it, or came after its requester gave it up\n", block)
 	}
 	for _, u := range r.Unclear {
 		fmt.Fprintf(&b, "not judged: %s\n", u)

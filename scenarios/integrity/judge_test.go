@@ -17,7 +17,9 @@ type told struct {
 	from, to int    // seconds; to is 0 for one that never ended
 	outcome  string // "" for GOOD
 	content  string // what was read
-	sent     int    // how often it was handed to a connection; 0 for once
+	start    int    // when it was handed to a connection; 0 for at once
+	lost     int    // when that connection was lost; 0 for never
+	again    int    // when it was sent again
 }
 
 func w(label string, from, to int) told { return told{label: label, write: true, from: from, to: to} }
@@ -41,9 +43,14 @@ func runOf(history []told, more ...trace.Event) *sessions.Run {
 			Attrs: append(attrs, cdb, trace.A("lba", 7), trace.A("blocks", 1))}
 		run.Events = append(run.Events, op, trace.Event{At: at, Kind: trace.KindRequest, Node: trace.NodeInitiator, State: sessions.RequestSubmitted,
 			Session: 1, Request: uint64(i + 1), Attrs: []trace.Attr{cdb}})
-		for range max(h.sent, 1) {
-			run.Events = append(run.Events, trace.Event{At: at, Kind: trace.KindRequest, Node: trace.NodeInitiator, State: sessions.RequestSent, Session: 1, Request: uint64(i + 1)})
+		step := func(state string, at int) {
+			if at > 0 {
+				run.Events = append(run.Events, trace.Event{At: time.Duration(at) * time.Second, Kind: trace.KindRequest, Node: trace.NodeInitiator, State: state, Session: 1, Request: uint64(i + 1)})
+			}
 		}
+		step(sessions.RequestSent, max(h.from, h.start))
+		step(sessions.RequestRequeued, h.lost)
+		step(sessions.RequestSent, h.again)
 		if h.to == 0 {
 			continue
 		}
@@ -81,8 +88,17 @@ func TestJudge(t *testing.T) {
 		{"unknown, and executed before it was asked for", []told{w("b", 1, 2), r("c", 3, 4, "a.1@7"), {label: "a", write: true, from: 5, to: 6, outcome: sessions.Timeout}}, nil, RuleOrder},
 		{"unknown, and executed twice", []told{{label: "a", write: true, from: 1, to: 2, outcome: sessions.Timeout}, r("c", 3, 4, "a.1@7"), w("b", 5, 6), r("c", 7, 8, "b.1@7"), r("c", 9, 10, "a.1@7")}, nil, RuleOrder},
 		{"refused, and executed", []told{w("b", 1, 2), {label: "a", write: true, from: 3, to: 4, outcome: sessions.QueueFull}, r("c", 5, 6, "a.1@7")}, nil, RuleOrder},
-		{"sent again before its answer", []told{{label: "a", write: true, from: 1, to: 9, sent: 2}, r("c", 2, 3, "a.1@7"), w("b", 4, 5), r("c", 10, 11, "a.1@7")}, nil, ""},
-		{"sent again after its answer", []told{{label: "a", write: true, from: 1, to: 3, sent: 2}, w("b", 4, 5), r("c", 10, 11, "a.1@7")}, nil, RuleOrder},
+		{"sent again, both with the target at the loss", []told{{label: "a", write: true, from: 1, to: 10, lost: 8, again: 9}, r("c", 2, 3, "a.1@7"), w("b", 4, 5), r("c", 6, 7, "b.1@7"), r("c", 11, 12, "a.1@7")}, nil, ""},
+		{"sent again, the other one before", []told{w("b", 1, 2), {label: "a", write: true, from: 3, to: 10, lost: 8, again: 9}, r("c", 4, 5, "a.1@7"), r("c", 6, 7, "b.1@7"), r("c", 11, 12, "a.1@7")}, nil, RuleOrder},
+		{"overtaken by a write", []told{{label: "a", write: true, from: 1, to: 9, lost: 3, again: 7}, w("b", 4, 5)}, nil, RuleDoubt},
+		{"overtaken by a read", []told{{label: "a", write: true, from: 1, to: 9, lost: 3, again: 7}, r("b", 4, 5, "old")}, nil, RuleDoubt},
+		{"overtaken while it was sent again", []told{{label: "a", write: true, from: 1, to: 9, lost: 3, again: 7}, w("b", 8, 10)}, nil, RuleDoubt},
+		{"waited for, and sent at its end", []told{{label: "a", write: true, from: 1, to: 9, lost: 3, again: 7}, {label: "b", write: true, from: 4, to: 10, start: 9}, r("c", 11, 12, "b.1@7")}, nil, ""},
+		{"waited for until it was given up", []told{{label: "a", write: true, from: 1, to: 9, lost: 3, outcome: sessions.Timeout}, {label: "b", write: true, from: 4, to: 10, start: 9}}, nil, ""},
+		{"not waited for until it was given up", []told{{label: "a", write: true, from: 1, to: 9, lost: 3, outcome: sessions.Timeout}, {label: "b", write: true, from: 4, to: 10, start: 8}}, nil, RuleDoubt},
+		{"given up after it was sent again", []told{{label: "a", write: true, from: 1, to: 9, lost: 3, again: 5, outcome: sessions.Timeout}, r("c", 2, 3, "a.1@7"), w("b", 10, 11), r("c", 12, 13, "b.1@7"),
+			r("c", 14, 15, "a.1@7")}, nil, ""},
+		{"sent again after its answer", []told{{label: "a", write: true, from: 1, to: 3, lost: 4, again: 5}, w("b", 4, 5), r("c", 10, 11, "a.1@7")}, nil, RuleOrder},
 		{"under way at the end", []told{w("a", 1, 0), r("c", 5, 6, "a.1@7")}, nil, ""},
 		{"forgotten at removal", []told{w("a", 1, 0)}, []trace.Event{gone}, RuleAnswer},
 		{"begun after the removal", []told{w("a", 60, 0)}, []trace.Event{gone}, ""},
@@ -108,11 +124,11 @@ func TestJudge(t *testing.T) {
 
 // What one execution of each write would not explain is told apart.
 func TestOvertaken(t *testing.T) {
-	again := []told{{label: "a", write: true, from: 1, to: 9, sent: 2}, r("c", 2, 3, "a.1@7"), w("b", 4, 5), r("c", 10, 11, "a.1@7")}
+	again := []told{{label: "a", write: true, from: 1, to: 10, lost: 8, again: 9}, r("c", 2, 3, "a.1@7"), w("b", 4, 5), r("c", 6, 7, "b.1@7"), r("c", 11, 12, "a.1@7")}
 	if report := Judge(runOf(again), judgeLimit); len(report.Overtaken) != 1 || report.Again != 1 {
 		t.Errorf("overtaken %v, %d sent again: want block 7 and 1", report.Overtaken, report.Again)
 	}
-	harmless := []told{{label: "a", write: true, from: 1, to: 9, sent: 2}, r("c", 10, 11, "a.1@7")}
+	harmless := []told{{label: "a", write: true, from: 1, to: 9, lost: 6, again: 7}, r("c", 10, 11, "a.1@7")}
 	if report := Judge(runOf(harmless), judgeLimit); len(report.Overtaken) != 0 || report.Again != 1 {
 		t.Errorf("overtaken %v, %d sent again: want none and 1", report.Overtaken, report.Again)
 	}

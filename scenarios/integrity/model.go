@@ -82,8 +82,8 @@ func byBlock(all []porcupine.Operation) [][]porcupine.Operation {
 const sendingsMax = 8
 
 // operations are the accesses in porcupine's form. A write of unknown outcome returns after everything else: whether it comes last or is never
-// executed nobody sees. The earlier sendings of a write are operations beside it, unless strict: then a write is executed once. Each requester is
-// a client of its own, and so is what overlaps its next request.
+// executed nobody sees. The earlier sendings of a write that may show are operations beside it, unless strict: then a write is executed once. Each
+// requester is a client of its own, and so is what overlaps its next request.
 func operations(accesses []Access, ended time.Duration, strict bool) []porcupine.Operation {
 	clients := map[string]int{}
 	client := func(name string) int {
@@ -112,15 +112,38 @@ func operations(accesses []Access, ended time.Duration, strict bool) []porcupine
 		}
 		op.Input = in
 		ops = append(ops, op)
-		for i := range min(a.Again, sendingsMax) {
-			if strict {
-				break
+		for k := range min(a.Again(), sendingsMax) {
+			if strict || !a.repeats(k, accesses) {
+				continue
 			}
 			earlier := op
 			in.perhaps = true
-			earlier.Input, earlier.ClientId = in, client(fmt.Sprintf("%s, sending %d", a.Request, i+1))
+			// The login of the session that sent it again ended what the target still had of it.
+			earlier.Call, earlier.Return = int64(a.Sendings[k].At), min(op.Return, int64(a.Sendings[k+1].At))
+			earlier.Input, earlier.ClientId = in, client(fmt.Sprintf("%s, sending %d", a.Request, k+1))
 			ops = append(ops, earlier)
 		}
 	}
 	return ops
+}
+
+// repeats reports whether the k-th sending of a write, which was sent again, may show as an execution of its own. It may where another write of the
+// block was under way at the same time, so that both were with the target before anybody knew of the loss; and where the write was given up in the
+// end, since then nobody waits for what the target still does with it. In any other case whoever could tell the executions apart had to wait.
+func (a Access) repeats(k int, accesses []Access) bool {
+	if !a.Known {
+		return true
+	}
+	from, to := a.underWay(a.Sendings[k])
+	for _, other := range accesses {
+		if !other.Write || other.Value == a.Value {
+			continue
+		}
+		for _, s := range other.Sendings {
+			if began, ended := other.underWay(s); began <= to && from <= ended {
+				return true
+			}
+		}
+	}
+	return false
 }
