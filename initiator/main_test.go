@@ -3,7 +3,7 @@ package initiator
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/iscsispec/iscsispec/internal/leaks"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/iscsispec/iscsispec/initiator"
+	"github.com/iscsispec/iscsispec/internal/leaks"
 	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/scsi"
 	"github.com/iscsispec/iscsispec/simtarget"
@@ -25,7 +26,7 @@ import (
 func recorded(t *testing.T, address string, o RecordingOptions) (*Recording, iscsi.URL) {
 	t.Helper()
 	before := goleak.IgnoreCurrent()
-	t.Cleanup(func() { goleak.VerifyNone(t, before) })
+	t.Cleanup(func() { leaks.None(t, before) })
 	r, err := OpenRecording(o)
 	if err != nil {
 		t.Fatal(err)

@@ -150,7 +150,7 @@ func TestContinuationAtLevelTwo(t *testing.T) {
 			t.Error("the connection that was logged out stays open")
 		}
 		time.Sleep(15 * time.Second)
-		if s := b.array.Sessions(); len(s) != 1 || s[0].Connected || s[0].Open != 1 {
+		if s := b.settled().Sessions(); len(s) != 1 || s[0].Connected || s[0].Open != 1 {
 			t.Fatalf("%+v", s)
 		}
 		back := q.beside("A", 1)
@@ -161,7 +161,7 @@ func TestContinuationAtLevelTwo(t *testing.T) {
 		back.works()
 		back.conn.Close()
 		time.Sleep(23 * time.Second)
-		if s := b.array.Sessions(); len(s) != 0 {
+		if s := b.settled().Sessions(); len(s) != 0 {
 			t.Errorf("%+v", s)
 		}
 	})

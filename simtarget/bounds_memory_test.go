@@ -13,7 +13,8 @@ import (
 // unaccounted fails when memory is counted that nobody holds any more.
 func (b *bench) unaccounted() {
 	b.Helper()
-	w, r, a, k := b.array.writes.taken.Load(), b.array.reads.taken.Load(), b.array.answers.taken.Load(), b.array.repeats.taken.Load()
+	array := b.settled()
+	w, r, a, k := array.writes.taken.Load(), array.reads.taken.Load(), array.answers.taken.Load(), array.repeats.taken.Load()
 	if w != 0 || r != 0 || a != 0 || k != 0 {
 		b.Errorf("%d bytes of writes, %d of reads, %d of answers and %d retained ones are counted, want none", w, r, a, k)
 	}
@@ -70,7 +71,7 @@ func TestMemoryForWaitingPDUsIsBounded(t *testing.T) {
 		p.cmdSN--
 		p.send(&pdu.NOPOut{ITT: 9, TTT: pdu.ReservedTag, CmdSN: p.cmdSN + 1, Data: make([]byte, 4096)})
 		p.silent(time.Second)
-		if got := b.array.writes.taken.Load(); got != 4096 {
+		if got := b.settled().writes.taken.Load(); got != 4096 {
 			t.Errorf("%d bytes are counted for the PDU that waits, want 4096", got)
 		}
 		p.conn.Close()
@@ -93,7 +94,7 @@ func TestMemoryForReadersThatStopIsBounded(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Second)
-		if got := b.array.reads.taken.Load(); got == 0 || got > most {
+		if got := b.settled().reads.taken.Load(); got == 0 || got > most {
 			t.Errorf("%d bytes are counted, want at most %d and some", got, most)
 		}
 		sound := b.dial("A")
@@ -126,7 +127,7 @@ func TestMemoryForEchoesIsBounded(t *testing.T) {
 			}
 		}()
 		time.Sleep(time.Minute)
-		if got := b.array.answers.taken.Load(); got < outboxBytesMax/2 || got > outboxBytesMax+2*65536 {
+		if got := b.settled().answers.taken.Load(); got < outboxBytesMax/2 || got > outboxBytesMax+2*65536 {
 			t.Errorf("%d bytes wait for a peer that does not read, want about %d", got, outboxBytesMax)
 		}
 		p.conn.Close()

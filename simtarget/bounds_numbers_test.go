@@ -130,7 +130,7 @@ func TestWaitingSessionsAreBounded(t *testing.T) {
 			t.Errorf("a session that waits cannot be replaced: 0x%04x", r.Status())
 		}
 		time.Sleep(3600*time.Second + 25*time.Second)
-		if n := len(b.array.Sessions()); n != 0 {
+		if n := len(b.settled().Sessions()); n != 0 {
 			t.Errorf("%d sessions still wait", n)
 		}
 	})

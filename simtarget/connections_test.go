@@ -50,12 +50,12 @@ func TestSeveralConnections(t *testing.T) {
 			t.Errorf("a fourth connection: 0x%04x", r.Status())
 		}
 		inTurn(third, p).works()
-		s := b.array.Sessions()
+		s := b.settled().Sessions()
 		if len(s) != 1 || !slices.Equal(s[0].CIDs, []uint16{1, 2, 3}) || !s[0].Connected {
 			t.Errorf("%+v", s)
 		}
 		inTurn(p, third).logout(pdu.LogoutCloseSession, 0, pdu.LogoutSuccess)
-		if !p.closed() || !q.closed() || !third.closed() || len(b.array.Sessions()) != 0 {
+		if !p.closed() || !q.closed() || !third.closed() || len(b.settled().Sessions()) != 0 {
 			t.Error("the session goes on")
 		}
 	})
@@ -138,7 +138,7 @@ func TestLogoutOfOneConnection(t *testing.T) {
 		p.logout(pdu.LogoutCloseConnection, 3, pdu.LogoutCIDNotFound)
 		p.works()
 		p.logout(pdu.LogoutCloseConnection, 1, pdu.LogoutSuccess)
-		if !p.closed() || len(b.array.Sessions()) != 0 {
+		if !p.closed() || len(b.settled().Sessions()) != 0 {
 			t.Error("the session outlives its last connection")
 		}
 	})
@@ -169,7 +169,7 @@ func TestActionsOnOneConnection(t *testing.T) {
 		p.works()
 		one := uint16(1)
 		b.apply(Action{Drop: &Drop{CID: &one}})
-		if !p.closed() || len(b.array.Sessions()) != 0 {
+		if !p.closed() || len(b.settled().Sessions()) != 0 {
 			t.Error("the session outlives its last connection")
 		}
 	})

@@ -70,7 +70,7 @@ func TestDropsAndRestart(t *testing.T) {
 		p = b.dial("A").login()
 		before := p.tsih
 		b.apply(Action{Restart: &Restart{}})
-		if !p.closed() || len(b.array.Sessions()) != 0 {
+		if !p.closed() || len(b.settled().Sessions()) != 0 {
 			t.Error("sessions survive a restart")
 		}
 		p = b.dial("A").login(pair("MaxRecvDataSegmentLength", "8192"))

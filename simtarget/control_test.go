@@ -133,7 +133,7 @@ func TestLoginRulesThatRedirect(t *testing.T) {
 			if got := p.answers.Values("TargetAddress"); iscsi.Status(p.lastResp.Status()) != want || !cmp.Equal(got, c.want) || p.lastResp.Transit != c.to.Transit {
 				t.Errorf("%+v: 0x%04x T=%v %q", c, p.lastResp.Status(), p.lastResp.Transit, got)
 			}
-			if !p.closed() || len(b.array.Sessions()) != 0 {
+			if !p.closed() || len(b.settled().Sessions()) != 0 {
 				t.Error("the connection or the session is left")
 			}
 		}
@@ -175,7 +175,7 @@ func TestHeldCommandsAndResponses(t *testing.T) {
 			p.send(q)
 		}
 		p.works()
-		if s := b.array.Sessions()[0]; s.Held != 4 || s.Open != 4 || s.Executed != 1 {
+		if s := b.settled().Sessions()[0]; s.Held != 4 || s.Open != 4 || s.Executed != 1 {
 			t.Errorf("%+v", s)
 		}
 		b.apply(Action{Release: &Release{Next: 2, Reverse: true}})

@@ -143,7 +143,7 @@ func TestLoginsThatAreRefused(t *testing.T) {
 				if !p.closed() {
 					t.Error("the connection stays open")
 				}
-				if n := len(b.array.Sessions()); n != 0 {
+				if n := len(b.settled().Sessions()); n != 0 {
 					t.Errorf("%d sessions are left", n)
 				}
 			})

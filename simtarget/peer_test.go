@@ -54,6 +54,12 @@ func inBubble(t *testing.T, profile string, change func(*Profile), dev *Deviatio
 	})
 }
 
+// settled gives the array when all that can happen at this instant has: what a peer has read does not tell how far the array is behind it.
+func (b *bench) settled() *Array {
+	synctest.Wait()
+	return b.array
+}
+
 // initiatorName is the peers' name.
 const initiatorName = "iqn.2026-01.io.iscsispec:tester"
 

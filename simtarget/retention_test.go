@@ -25,7 +25,7 @@ func TestRetainedDataIsBounded(t *testing.T) {
 		}
 		p.snack(pdu.SNACKData, second.ITT, pdu.ReservedTag, 0, 1)
 		p.dataIn(1)
-		if got := b.array.repeats.taken.Load(); got != 8192 {
+		if got := b.settled().repeats.taken.Load(); got != 8192 {
 			t.Errorf("%d bytes are counted, want 8192", got)
 		}
 		p.expStat = last.StatSN + 2 // the Reject too
@@ -57,7 +57,7 @@ func TestRetainedResponsesAreBounded(t *testing.T) {
 		}
 		ping()
 		second := ping()
-		if got := b.array.repeats.taken.Load(); got != 8192 {
+		if got := b.settled().repeats.taken.Load(); got != 8192 {
 			t.Errorf("%d bytes are counted, want 8192", got)
 		}
 		p.expStat = first

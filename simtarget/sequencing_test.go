@@ -221,7 +221,7 @@ func TestPingsOfTheArray(t *testing.T) {
 		if !p.closed() || time.Since(began) < 24*time.Second || time.Since(began) > 26*time.Second {
 			t.Errorf("ended after %v, want 25 s", time.Since(began))
 		}
-		if n := len(b.array.Sessions()); n != 0 {
+		if n := len(b.settled().Sessions()); n != 0 {
 			t.Errorf("%d sessions are left", n)
 		}
 	})

@@ -28,7 +28,7 @@ func TestLogout(t *testing.T) {
 		p.logout(pdu.LogoutRemoveForRecovery, 1, pdu.LogoutRecoveryNotSupported)
 		p.works()
 		p.logout(pdu.LogoutCloseConnection, 1, pdu.LogoutSuccess)
-		if !p.closed() || len(b.array.Sessions()) != 0 {
+		if !p.closed() || len(b.settled().Sessions()) != 0 {
 			t.Error("the session goes on")
 		}
 		p = b.dial("A").login()
@@ -103,14 +103,14 @@ func TestSessionReinstatement(t *testing.T) {
 					t.Error("the same TSIH twice")
 				}
 				if c.replaces {
-					if !old.closed() || len(b.array.Sessions()) != 1 {
-						t.Errorf("the old session lives on: %+v", b.array.Sessions())
+					if !old.closed() || len(b.settled().Sessions()) != 1 {
+						t.Errorf("the old session lives on: %+v", b.settled().Sessions())
 					}
 					return
 				}
 				old.works()
-				if len(b.array.Sessions()) != 2 {
-					t.Errorf("%+v", b.array.Sessions())
+				if len(b.settled().Sessions()) != 2 {
+					t.Errorf("%+v", b.settled().Sessions())
 				}
 			})
 		})
@@ -152,7 +152,7 @@ func TestConnectionReinstatement(t *testing.T) {
 		p.managed(p.manage(pdu.FunctionAbortTask, 0, w.ITT, w.CmdSN), pdu.TaskResponseNoTask)
 		p.attention(scsi.SomeCommandsCleared)
 		p.works()
-		if s := b.array.Sessions(); len(s) != 1 || s[0].Serial != 1 {
+		if s := b.settled().Sessions(); len(s) != 1 || s[0].Serial != 1 {
 			t.Errorf("%+v", s)
 		}
 		other := b.dial("A")
@@ -193,7 +193,7 @@ func TestTime2Retain(t *testing.T) {
 		if r := comeBack(old); r.Status() != 0 || r.TSIH != old.tsih {
 			t.Fatalf("back within the time: %+v", r)
 		}
-		for _, s := range b.array.Sessions() {
+		for _, s := range b.settled().Sessions() {
 			if err := b.array.Apply(Action{Drop: &Drop{Which: Which{Serial: s.Serial}, How: EndRST}}); err != nil {
 				t.Error(err)
 			}
@@ -201,8 +201,8 @@ func TestTime2Retain(t *testing.T) {
 		old = b.dial("A").login(pair("DefaultTime2Wait", "0"))
 		old.conn.Close()
 		time.Sleep(25 * time.Second)
-		if r := comeBack(old); iscsi.Status(r.Status()) != iscsi.StatusSessionDoesNotExist || len(b.array.Sessions()) != 0 {
-			t.Errorf("back too late: 0x%04x, %+v", r.Status(), b.array.Sessions())
+		if r := comeBack(old); iscsi.Status(r.Status()) != iscsi.StatusSessionDoesNotExist || len(b.settled().Sessions()) != 0 {
+			t.Errorf("back too late: 0x%04x, %+v", r.Status(), b.settled().Sessions())
 		}
 	})
 }
@@ -212,7 +212,7 @@ func TestLossWithoutRetainEndsTheSession(t *testing.T) {
 		p := b.dial("A").login(pair("DefaultTime2Retain", "0"))
 		p.conn.Close()
 		time.Sleep(time.Second)
-		if n := len(b.array.Sessions()); n != 0 {
+		if n := len(b.settled().Sessions()); n != 0 {
 			t.Errorf("%d sessions are left", n)
 		}
 		b.dial("A").login().works()

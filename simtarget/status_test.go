@@ -20,27 +20,27 @@ func TestCountersOutliveConnections(t *testing.T) {
 		}
 		p.send(&pdu.SNACKRequest{Type: 3, ITT: 0xffffffff, TTT: 0xffffffff})
 		get[*pdu.Reject](p)
-		live := b.array.Counters()
+		live := b.settled().Counters()
 		if live.Connections != 1 || live.LoginsGranted != 1 || live.Commands != 2 || live.CheckConditions != 1 || live.Rejects != 1 {
 			t.Errorf("live: %+v", live)
 		}
 		if live.PDUsIn != 4 || live.PDUsOut != 4 || live.BytesIn < 4*48 {
 			t.Errorf("traffic: %+v", live.Traffic)
 		}
-		if s, all := b.array.SessionStatuses(10); all != 1 || len(s) != 1 || len(s[0].Connections) != 1 || s[0].Connections[0].Traffic != live.Traffic ||
+		if s, all := b.settled().SessionStatuses(10); all != 1 || len(s) != 1 || len(s[0].Connections) != 1 || s[0].Connections[0].Traffic != live.Traffic ||
 			s[0].Negotiated.MaxBurstLength == 0 {
 			t.Errorf("sessions: %+v", s)
 		}
 		p.conn.Close()
 		time.Sleep(time.Second)
 		live.ConnectionsLost = 1
-		if over := b.array.Counters(); over != live {
+		if over := b.settled().Counters(); over != live {
 			t.Errorf("after the connection: %+v, before: %+v", over, live)
 		}
 		p = b.dial("A")
 		p.target = "iqn.2026-01.io.iscsispec:nobody"
 		p.tryLogin()
-		if n := b.array.Counters(); n.LoginsRefused != 1 || n.LoginsGranted != 1 {
+		if n := b.settled().Counters(); n.LoginsRefused != 1 || n.LoginsGranted != 1 {
 			t.Errorf("after a refusal: %+v", n)
 		}
 	})

@@ -155,7 +155,7 @@ func TestColdReset(t *testing.T) {
 		if r := p.read(); r.Opcode() != pdu.OpTaskManagementResponse {
 			t.Errorf("answered with %v", r)
 		}
-		if !p.closed() || len(b.array.Sessions()) != 0 {
+		if !p.closed() || len(b.settled().Sessions()) != 0 {
 			t.Error("the session goes on")
 		}
 	})

@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	ports "github.com/iscsispec/iscsispec/internal/serving"
 )
 
 // statusCommand is "status N program args...": it runs a program and demands that exit status. Its output is in the
@@ -80,12 +82,12 @@ func garbageCommand(ts *testscript.TestScript, _ bool, args []string) {
 	}()
 }
 
-// closedCommand is "closed NAME": an address of loopback where nobody listens any more.
+// closedCommand is "closed NAME": an address of loopback where nobody listens, nor will until the script ends.
 func closedCommand(ts *testscript.TestScript, _ bool, args []string) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	hold, err := ports.HoldLoopback()
 	ts.Check(err)
-	ts.Setenv(args[0], listener.Addr().String())
-	ts.Check(listener.Close())
+	ts.Defer(hold.Release)
+	ts.Setenv(args[0], hold.Address().String())
 }
 
 // serveCommand is "serve PROFILE NAME": the program serves that profile until the script ends; the URL of its first

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/iscsispec/iscsispec/faults"
+	"github.com/iscsispec/iscsispec/internal/serving"
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
 	"github.com/iscsispec/iscsispec/trace"
 )
@@ -361,9 +362,12 @@ func TestConnectionsThatComeToNothing(t *testing.T) {
 	pair(t, p, l)
 	pair(t, p, l)
 	turnedAway(t, p)
-	gone := arrayListening(t)
-	lost := inFrontOf(t, gone)
-	gone.Close()
+	gone, err := serving.HoldLoopback()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer gone.Release()
+	lost := started(t, Options{To: []To{{Array: addressOf(t, gone.Address().String())}}})
 	turnedAway(t, lost)
 	if a, b := p.Status().Counters, lost.Status().Counters; a.Crowded != 1 || b.Unreached != 1 {
 		t.Errorf("%+v %+v", a, b)

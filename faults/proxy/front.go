@@ -29,8 +29,8 @@ type front struct {
 	key     string         // the same as text, with its port; fixed
 	listens netip.AddrPort // where the front listens; fixed
 
-	listener net.Listener // nil while connections are refused
-	hold     *portHold    // keeps the port meanwhile
+	listener net.Listener      // nil while connections are refused
+	hold     *serving.PortHold // keeps the port meanwhile
 	reach    netip.AddrPort
 	accepted int    // connections so far
 	state    string // of the portal, as the trace has it
@@ -120,7 +120,7 @@ func (f *front) shut() {
 	}
 	f.listener.Close()
 	f.listener = nil
-	f.hold = holdPort(f.listens)
+	f.hold, _ = serving.HoldPort(f.listens) // without a hold it is only hoped that nobody else takes the port
 }
 
 // reopen listens again at the same port. The caller holds p.mu.
@@ -129,7 +129,7 @@ func (f *front) reopen() {
 		return
 	}
 	listener, err := serving.Listen(f.listens.String())
-	f.hold.release()
+	f.hold.Release()
 	f.hold = nil
 	if err != nil {
 		f.proxy.note("the portal %s does not come back: %v", f.key, err)

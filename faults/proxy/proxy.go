@@ -282,7 +282,7 @@ func (p *Proxy) stop() {
 		if f.listener != nil {
 			f.listener.Close()
 		}
-		f.hold.release()
+		f.hold.Release()
 		f.hold = nil
 	}
 	for _, r := range append(slices.Clone(p.told), p.inForce...) {

@@ -6,12 +6,13 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/iscsispec/iscsispec/internal/leaks"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 func TestAddresses(t *testing.T) {
 	for address, want := range map[string]string{
@@ -83,4 +84,35 @@ func TestPage(t *testing.T) {
 			t.Errorf("%s: %d %s, want %d %s", name, response.StatusCode, text, c.code, c.answer)
 		}
 	}
+}
+
+// A port that is held refuses connections, is given to nobody who asks for any, and can be listened on by who knows it.
+func TestAPortIsHeld(t *testing.T) {
+	hold, err := HoldLoopback()
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := hold.Address().String()
+	for range 3 {
+		if c, err := net.Dial("tcp", address); !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("%v, %v", c, err)
+		}
+	}
+	listener, err := Listen(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hold.Release()
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	var taken *ListenError
+	if _, err := HoldPort(hold.Address()); !errors.As(err, &taken) {
+		t.Errorf("a port that somebody listens on is held: %v", err)
+	}
+	listener.Close()
+	var none *PortHold
+	none.Release()
 }

@@ -2,7 +2,6 @@ package lifecycle
 
 import (
 	"fmt"
-	"net"
 
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
 	"github.com/iscsispec/iscsispec/simtarget"
@@ -42,13 +41,4 @@ func Kinds() []Kind {
 		{Name: "redirect-dead", About: "reset; the next login is redirected to an address where nobody listens", faults: reset,
 			next: &simtarget.RedirectAnswer{}, dead: true},
 	}
-}
-
-// deadAddress is one where nobody listens.
-func deadAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/iscsispec/iscsispec/faults"
 	"github.com/iscsispec/iscsispec/faults/proxy"
+	"github.com/iscsispec/iscsispec/internal/serving"
 	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
 	"github.com/iscsispec/iscsispec/scenarios/initiator"
@@ -95,6 +96,7 @@ type stage struct {
 	log      *trace.Log
 	array    *simtarget.Array
 	proxy    *proxy.Proxy
+	dead     *serving.PortHold // the address of a redirection where nobody listens; nil where there is none
 }
 
 func newStage() (*stage, error) {
@@ -125,7 +127,10 @@ func newStage() (*stage, error) {
 	return s, nil
 }
 
-func (s *stage) close() error { return errors.Join(s.proxy.Close(), s.array.Close()) }
+func (s *stage) close() error {
+	s.dead.Release()
+	return errors.Join(s.proxy.Close(), s.array.Close())
+}
 
 // url is where the initiator goes.
 func (s *stage) url() (iscsi.URL, error) {
@@ -147,11 +152,11 @@ func (s *stage) prepare(k Kind, held int) error {
 	if k.next != nil {
 		to := *k.next
 		if k.dead {
-			dead, err := deadAddress()
-			if err != nil {
+			var err error
+			if s.dead, err = serving.HoldLoopback(); err != nil {
 				return err
 			}
-			to.To = []string{dead}
+			to.To = []string{s.dead.Address().String()}
 		}
 		actions = append(actions, login(1, &to))
 	}

@@ -4,9 +4,8 @@ import (
 	"os"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/iscsispec/iscsispec/cmd/iscsispec/gotgt"
+	"github.com/iscsispec/iscsispec/internal/leaks"
 )
 
 // TestMain makes the test program the gotgt child when gotgt.Start runs it.
@@ -14,5 +13,5 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == gotgt.Verb {
 		os.Exit(gotgt.Main(os.Args[2:]))
 	}
-	goleak.VerifyTestMain(m)
+	leaks.Main(m)
 }

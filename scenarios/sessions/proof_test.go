@@ -4,14 +4,13 @@ import (
 	"slices"
 	"testing"
 
-	"go.uber.org/goleak"
-
+	"github.com/iscsispec/iscsispec/internal/leaks"
 	"github.com/iscsispec/iscsispec/scenarios"
 	"github.com/iscsispec/iscsispec/scenarios/prooftest"
 	"github.com/iscsispec/iscsispec/trace"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 // Every check passes the sound initiator and catches each of its deviations.
 func TestChecksProveThemselves(t *testing.T) {

@@ -3,14 +3,13 @@ package target
 import (
 	"testing"
 
-	"go.uber.org/goleak"
-
+	"github.com/iscsispec/iscsispec/internal/leaks"
 	"github.com/iscsispec/iscsispec/scenarios"
 	"github.com/iscsispec/iscsispec/scenarios/prooftest"
 	"github.com/iscsispec/iscsispec/trace"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 // Every check passes the sound array and catches each of its deviations.
 func TestChecksProveThemselves(t *testing.T) {

@@ -6,12 +6,12 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
 
+	"github.com/iscsispec/iscsispec/internal/leaks"
 	"github.com/iscsispec/iscsispec/scsi"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 var (
 	alice = Nexus{InitiatorPort: "iqn.2026-11.example:alice,i,0x800000000001", Target: "iqn.2026-11.example:array", PortGroupTag: 1, RelativePort: 1}

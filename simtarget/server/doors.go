@@ -13,7 +13,7 @@ import (
 )
 
 // doors gives each portal of an array an address of its own to listen on, and the same one again when the portal comes
-// back into service.
+// back into service: meanwhile the port is kept from other programs.
 type doors struct {
 	host    string
 	port    int
@@ -23,8 +23,9 @@ type doors struct {
 	special map[string]string // the portal's name to an address of its own
 
 	mu    sync.Mutex
-	given map[string]string // virtual address, or real one, to the real one
-	count int               // portals that follow the first one's port
+	given map[string]string            // virtual address, or real one, to the real one
+	count int                          // portals that follow the first one's port
+	holds map[string]*serving.PortHold // real address to what keeps it while the portal is out of service; nil behind close
 }
 
 func newDoors(s *Spec, log *trace.Log) (*doors, error) {
@@ -32,7 +33,7 @@ func newDoors(s *Spec, log *trace.Log) (*doors, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &doors{host: host, port: port, log: log, array: s.Name, special: s.Portals, names: map[string]string{}, given: map[string]string{}}
+	d := &doors{host: host, port: port, log: log, array: s.Name, special: s.Portals, names: map[string]string{}, given: map[string]string{}, holds: map[string]*serving.PortHold{}}
 	for _, p := range s.Profile.Portals {
 		d.names[p.Address] = p.Name
 	}
@@ -61,9 +62,46 @@ func (d *doors) open(virtual string) (net.Listener, error) {
 		return nil, err
 	}
 	real := listener.Addr().String()
+	d.holds[real].Release()
+	delete(d.holds, real)
 	// The array asks for the real address when the portal comes back.
 	d.given[virtual], d.given[real], d.names[real] = real, real, name
-	return d.log.Listener(listener, trace.NodeTarget, d.array+"/"+name), nil
+	return d.log.Listener(&door{listener, d}, trace.NodeTarget, d.array+"/"+name), nil
+}
+
+// door is the listener of a portal, whose port is held when it closes.
+type door struct {
+	net.Listener
+	doors *doors
+}
+
+// Close ends the listener.
+func (l *door) Close() error {
+	err := l.Listener.Close()
+	l.doors.hold(l.Addr())
+	return err
+}
+
+// hold keeps the port of a portal that has gone out of service, until it comes back.
+func (d *doors) hold(at net.Addr) {
+	tcp, ok := at.(*net.TCPAddr)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !ok || d.holds == nil || d.holds[at.String()] != nil {
+		return
+	}
+	// Without a hold it is only hoped that nobody else takes the port.
+	d.holds[at.String()], _ = serving.HoldPort(tcp.AddrPort())
+}
+
+// close gives all ports back.
+func (d *doors) close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, h := range d.holds {
+		h.Release()
+	}
+	d.holds = nil
 }
 
 var _ simtarget.ListenFunc = (*doors)(nil).open

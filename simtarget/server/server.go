@@ -168,7 +168,10 @@ func (s *Server) Shutdown(ctx context.Context, within time.Duration) (cut int, e
 	lefts, errs := make([]int, len(s.arrays)), make([]error, len(s.arrays))
 	var wg sync.WaitGroup
 	for i, one := range s.arrays {
-		wg.Go(func() { lefts[i], errs[i] = one.array.Shutdown(ctx, within) })
+		wg.Go(func() {
+			lefts[i], errs[i] = one.array.Shutdown(ctx, within)
+			one.doors.close()
+		})
 	}
 	wg.Wait()
 	for _, n := range lefts {
@@ -184,6 +187,7 @@ func (s *Server) closeArrays() error {
 	var errs []error
 	for _, one := range s.arrays {
 		errs = append(errs, one.array.Close())
+		one.doors.close()
 	}
 	return errors.Join(errs...)
 }

@@ -8,14 +8,14 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/iscsispec/iscsispec/internal/leaks"
 )
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == Verb {
 		os.Exit(Main(os.Args[2:]))
 	}
-	goleak.VerifyTestMain(m)
+	leaks.Main(m)
 }
 
 func executable(t *testing.T) string {
