@@ -141,6 +141,7 @@ func (l *login) newSession() *session {
 	if l.chap != nil {
 		s.user = l.chap.Name()
 	}
+	s.fences = s.fencing()
 	s.pingPolicy = pingTimes{policy.PingInterval, policy.PingTimeout, uint64(scsi.LUNOf(policy.PingLUN)), policy.StrictPingLUN}
 	a.mu.Lock()
 	s.tag = c.portal.Tag

@@ -31,6 +31,7 @@ func (s *session) carriesOn() bool {
 // part ends what a connection has carried, or puts it by at recovery level 2. What its initiator was not told of by ExpCmdSN counts as never
 // received (RFC 7143, Section 11.14). A connection that was logged out waits no Time2Wait. The caller holds the session's lock.
 func (s *session) part(c *connection, loggedOut bool) {
+	defer s.fenceWithout(c)
 	if !s.carriesOn() {
 		s.endTasksOf(c)
 		return

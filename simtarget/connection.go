@@ -41,6 +41,7 @@ type connection struct {
 	attached   bool   // one of the session's connections
 	ownExp     uint32 // a deviation: the ExpCmdSN that this connection has brought about
 	statSN     uint32
+	acked      uint32 // the newest ExpStatSN, where the response fence is kept
 	tally      tally
 	textState  textExchange
 	pings      pingState

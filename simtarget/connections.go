@@ -17,7 +17,7 @@ func (s *session) attach(c *connection) {
 		s.conns = s.first[:0]
 	}
 	s.conns = append(s.conns, c)
-	c.attached = true
+	c.attached, c.acked = true, c.statSN
 }
 
 // detach takes a connection away: nothing that comes on it is served any more, and nothing is sent. The caller holds the session's lock.

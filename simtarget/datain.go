@@ -5,12 +5,20 @@ import (
 	"github.com/iscsispec/iscsispec/scsi"
 )
 
-// respond sends a command's data and status, and ends its task.
+// respond answers a command that was executed, at once or when the response fence lets it.
 func (s *session) respond(c *connection, k *task) {
-	d, dev := &k.device, &s.array.dev
-	if d.Status == scsi.StatusCheckCondition {
+	if k.device.Status == scsi.StatusCheckCondition {
 		s.contingency(k)
 	}
+	if s.fences && s.waitsAtFence(fencedResponse{task: k}, s.fencedTask(k)) {
+		return
+	}
+	s.answerTask(c, k)
+}
+
+// answerTask sends a command's data and status, and ends its task.
+func (s *session) answerTask(c *connection, k *task) {
+	d, dev := &k.device, &s.array.dev
 	if k.rule != nil && k.rule.TargetFailure {
 		s.send(c, &pdu.SCSIResponse{Response: pdu.ResponseTargetFailure, ITT: k.itt})
 		s.remove(k)

@@ -56,6 +56,10 @@ type ConnectionDeviations struct {
 	OtherTagInPortName bool
 	// ShortISIDInPortName leaves leading zeros of the ISID out of initiator port names.
 	ShortISIDInPortName bool
+	// FencesNothingBefore sends a response that needs the response fence before what was sent earlier is acknowledged.
+	FencesNothingBefore bool
+	// FencesNothingBehind sends on behind a response that needs the response fence without waiting for its acknowledgement.
+	FencesNothingBehind bool
 	// LateCommandsRun answers a task management request before the commands that it covers are all there, and executes the late ones.
 	LateCommandsRun bool
 }

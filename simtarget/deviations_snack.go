@@ -24,6 +24,8 @@ type SNACKDeviations struct {
 	InventR2T bool
 	// ResendOnDataACK takes a DataACK for a request to send all data again.
 	ResendOnDataACK bool
+	// AnyDataACK takes a DataACK with a wrong Target Transfer Tag for an acknowledgement of all data of the task that it names, and rejects it.
+	AnyDataACK bool
 	// ForgetUnacknowledged sends no status for a read that asks for a DataACK.
 	ForgetUnacknowledged bool
 	// OldSegments cuts the data for an R-Data SNACK as it was cut before.

@@ -132,6 +132,9 @@ func (s *session) arrived(c *connection, h *pdu.BHS, ahs, data []byte, damaged b
 		if s.fastAborted > 0 {
 			s.acknowledged(c, word(h, 28))
 		}
+		if s.fences {
+			s.takeAcknowledged(c, word(h, 28))
+		}
 		s.array.dev.Sequencing.wraps(s, c, h)
 		s.dispatch(c, h, ahs, data, damaged)
 		if len(s.managing) > 0 {

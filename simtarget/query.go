@@ -67,16 +67,15 @@ func (s *session) queryAsync(m *management) {
 // the same nexus is told.
 func (s *session) resetNexus(m *management) {
 	a := s.array
-	s.mu.Lock()
-	s.managed(m, pdu.TaskResponseComplete)
-	s.mu.Unlock()
-	if a.dev.TaskManagement.NexusResetKeepsSession {
-		return
-	}
-	a.mu.Lock()
-	a.nexusLost(s.nexus)
-	a.mu.Unlock()
-	a.closeSession(s, EndFIN, reasonNexusReset)
+	s.managedThen(m, func() {
+		if a.dev.TaskManagement.NexusResetKeepsSession {
+			return
+		}
+		a.mu.Lock()
+		a.nexusLost(s.nexus)
+		a.mu.Unlock()
+		a.closeSession(s, EndFIN, reasonNexusReset)
+	})
 }
 
 const reasonNexusReset = "I_T NEXUS RESET"

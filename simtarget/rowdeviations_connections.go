@@ -32,6 +32,8 @@ func rowsConnections() []RowDeviation {
 		{"multi-connection.login.per-connection-mrdsl", func(d *Deviations) { d.Connections.LastDataSegmentLength = true }},
 		{"multi-connection.loss.other-connection-continues", func(d *Deviations) { d.Connections.StallAfterLoss = true }},
 		{"multi-connection.text.session-wide-effect", func(d *Deviations) { d.Connections.RedeclareElsewhere = true }},
+		{"tmf.response-fence.negotiated-semantics", func(d *Deviations) { d.Connections.FencesNothingBefore = true }},
+		{"tmf.response-fence.holds-following-status", func(d *Deviations) { d.Connections.FencesNothingBehind = true }},
 		{"multi-connection.loss.async-message-on-other", func(d *Deviations) { d.Connections.SilentLoss = true }},
 	}
 }

@@ -13,6 +13,7 @@ func rowsSnack() []RowDeviation {
 		{"snack.range.never-sent", func(d *Deviations) { d.SNACK.InventR2T = true }},
 		{"snack.dataack.accepted-silently", func(d *Deviations) { d.SNACK.ResendOnDataACK = true }},
 		{"snack.dataack.missing-tolerated", func(d *Deviations) { d.SNACK.ForgetUnacknowledged = true }},
+		{"reject.snack.dataack-invalid", func(d *Deviations) { d.SNACK.AnyDataACK = true }},
 		{"snack.rdata.resegmentation", func(d *Deviations) { d.SNACK.OldSegments = true }},
 		{"snack.rdata.invalid-tag", func(d *Deviations) { d.SNACK.AcceptReservedTag = true }},
 		{"snack.type.reserved", func(d *Deviations) { d.SNACK.MaskType = true }},

@@ -45,6 +45,8 @@ type session struct {
 	executed   uint64
 	after      []func() // what the reading goroutine does next, without the lock
 	managing   []*management
+	fences     bool           // the response fence is kept
+	fence      *responseFence // nil while none stands
 	faults     sessionFaults
 	recovery   *recovery // nil at recovery level 0
 

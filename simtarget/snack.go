@@ -263,6 +263,9 @@ func (s *session) dataACK(c *connection, h *pdu.BHS, p *pdu.SNACKRequest) {
 	switch {
 	case r == nil && s.issued(p.TTT): // Of a task whose status is acknowledged, or has gone at the bound.
 	case r == nil, r.conn != c, r.lun != p.LUN, p.BegRun-r.first > uint32(r.count):
+		if of := s.recovery.find(p.ITT); of != nil && s.array.dev.SNACK.AnyDataACK {
+			s.recovery.acknowledgeData(s.array, of, of.count)
+		}
 		s.reject(c, h, pdu.RejectInvalidDataACK)
 	default:
 		s.recovery.acknowledgeData(s.array, r, int(p.BegRun-r.first))

@@ -20,6 +20,7 @@ const (
 	phaseAnswered                  // executed; a rule holds the response
 	phaseAborted                   // ended by task management; data that was asked for is still awaited and dropped
 	phaseQueued                    // waits for older tasks, as its or their task attribute wants
+	phaseFenced                    // executed; the response fence holds the response
 )
 
 // task is a SCSI command from its arrival to its end.
@@ -101,6 +102,7 @@ func (s *session) remove(k *task) {
 		return
 	}
 	t.tasks = slices.Delete(t.tasks, at, at+1)
+	s.leaveFence(k)
 	s.uncount(k)
 	k.release()
 	if k.fast {
@@ -180,7 +182,7 @@ func (t *taskSet) dropAll(s *session) {
 	}
 	clear(t.tasks)
 	t.tasks = t.tasks[:0]
-	s.managing, s.fastAborted, s.ordered, s.queued = nil, 0, 0, 0
+	s.managing, s.fence, s.fastAborted, s.ordered, s.queued = nil, nil, 0, 0, 0
 }
 
 // newTask makes the task of a SCSI Command. The caller holds the session's lock.

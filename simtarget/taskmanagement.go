@@ -2,6 +2,7 @@ package simtarget
 
 import (
 	"slices"
+	"time"
 
 	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
@@ -19,6 +20,10 @@ type management struct {
 	early bool
 	// waits counts the tasks that it has ended and whose data the initiator was asked for and still owes (RFC 7143, Section 4.2.3.3).
 	waits int
+	// frees tells that tasks which FastAbort has ended go when the answer is acknowledged.
+	frees bool
+	// then is what follows the answer, without waiting for anything; nil for nothing. The session's lock is held.
+	then func()
 	// ended are the tasks that it has ended, as far as deviations want to know.
 	ended []endedTask
 }
@@ -116,6 +121,18 @@ func (s *session) managed(m *management, code pdu.TaskResponse) {
 }
 
 func (s *session) managedWith(m *management, answer *pdu.TaskManagementResponse) {
+	if !m.conn.attached || !slices.Contains(s.managing, m) {
+		return
+	}
+	if p := &m.request; s.fences && p.Function != pdu.FunctionTaskReassign &&
+		s.waitsAtFence(fencedResponse{asked: m, answer: answer}, fencedFunction(p.Function)) {
+		return
+	}
+	s.answerManagement(m, answer)
+}
+
+// answerManagement sends the answer to a request, and forgets it.
+func (s *session) answerManagement(m *management, answer *pdu.TaskManagementResponse) {
 	at := slices.Index(s.managing, m)
 	if at < 0 || !m.conn.attached {
 		return
@@ -127,6 +144,27 @@ func (s *session) managedWith(m *management, answer *pdu.TaskManagementResponse)
 	answer.ITT = m.request.ITT
 	s.manageAnswer(m.conn, &m.request, answer)
 	s.afterManagement(m)
+	if m.frees {
+		s.freeWhenAcknowledged(m.conn)
+	}
+	if m.then != nil {
+		m.then()
+	}
+}
+
+// managedThen answers a request with success, and then does what needs the session's lock free: at once, or when the response fence has let
+// the answer pass.
+func (s *session) managedThen(m *management, then func()) {
+	s.mu.Lock()
+	fences := s.fences
+	if fences {
+		m.then = func() { time.AfterFunc(0, then) }
+	}
+	s.managed(m, pdu.TaskResponseComplete)
+	s.mu.Unlock()
+	if !fences {
+		then()
+	}
 }
 
 // manageResponse answers a task management request.
@@ -270,9 +308,9 @@ func (s *session) abortAll(takes func(*task) bool, m *management) (ended int) {
 	s.waking = waking
 	s.wake()
 	if m != nil && m.waits == 0 {
-		s.managed(m, pdu.TaskResponseComplete)
-		s.freeWhenAcknowledged(m.conn)
 		s.tellOtherConnections(m)
+		m.frees = true
+		s.managed(m, pdu.TaskResponseComplete)
 	}
 	return ended
 }

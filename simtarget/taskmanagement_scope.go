@@ -129,12 +129,17 @@ func appendNew(list []uint64, v uint64) []uint64 {
 
 // coldReset is TARGET COLD RESET: it is answered, and all sessions of the target end (RFC 7143, Section 11.5.1).
 func (s *session) coldReset(m *management) {
-	s.mu.Lock()
-	s.managed(m, pdu.TaskResponseComplete)
-	s.mu.Unlock()
 	if s.array.dev.TaskManagement.ColdResetKeepsSessions {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.managed(m, pdu.TaskResponseComplete)
 		return
 	}
+	s.managedThen(m, s.coldResetAnswered)
+}
+
+// coldResetAnswered is what follows the answer to TARGET COLD RESET.
+func (s *session) coldResetAnswered() {
 	s.target.aca.clearAll()
 	s.target.units.Reset(scsi.PowerOnOrReset)
 	for _, other := range s.array.selected(Which{Target: s.target.Name}) {

@@ -32,5 +32,7 @@ var beside = map[string]int{
 	"tmf.abort-task.read-in-progress":                               1,
 	"tmf.abort-task.running-task":                                   1,
 	"tmf.immediate.with-other-immediate-command":                    1,
+	"tmf.response-fence.holds-following-status":                     1,
+	"tmf.response-fence.negotiated-semantics":                       1,
 	"tmf.multi-task.no-r2t-after-response":                          1,
 }

@@ -23,6 +23,7 @@ func snackChecks() []Check {
 		{ID: "snack.range.never-sent", Risk: scenarios.Writes, Run: r2tNeverSent},
 		{ID: "snack.dataack.accepted-silently", Run: dataACKSilent},
 		{ID: "snack.dataack.missing-tolerated", Run: dataACKMissing},
+		{ID: "reject.snack.dataack-invalid", Run: dataACKInvalid},
 		{ID: "snack.rdata.resegmentation", Run: resegmented},
 		{ID: "snack.rdata.invalid-tag", Run: reservedSNACKTag},
 		{ID: "snack.type.reserved", Run: reservedSNACKType},

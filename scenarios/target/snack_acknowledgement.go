@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
 	"github.com/iscsispec/iscsispec/scenarios/probe"
 )
@@ -190,4 +191,83 @@ func ofEvent(e probe.Event, itt uint32) []probe.Event {
 		}
 	}
 	return nil
+}
+
+// dataACKInvalid is reject.snack.dataack-invalid.
+func dataACKInvalid(t *T) {
+	c, task, seen := t.someDataIn(2)
+	itt, next := task.PDU.ITT, c.ExpStatSN
+	wrong := &pdu.SNACKRequest{Type: pdu.SNACKDataACK, LUN: task.PDU.LUN, ITT: itt, TTT: 0x0bad0bad, BegRun: 8}
+	r := t.refusal(c, wrong)
+	if r.dropped() {
+		t.Warn("The target drops the connection over a DataACK that it has not asked for.", r, "a Reject with reason 0x08")
+		return
+	}
+	seen = append(seen, r.seen...)
+	for _, ended := dataOf(seen, itt); !ended; _, ended = dataOf(seen, itt) {
+		e := c.Answer()
+		if e.Kind != probe.Arrived {
+			t.Fail(e, "the rest of the READ")
+		}
+		seen = append(seen, e)
+	}
+	all, _ := dataOf(seen, itt)
+	var pieces []piece
+	for sn := range uint32(len(all)) {
+		for _, p := range all[sn] {
+			pieces = append(pieces, piece{uint64(p.BufferOffset), uint64(p.BufferOffset) + uint64(len(p.Data))})
+		}
+	}
+	t.covers("the READ during which the DataACK came", uint64(task.PDU.ExpectedDataTransferLength), pieces)
+	t.inSequence(append(seen, r.end), next)
+	t.refusedDataACK(r, wrong)
+	// Nothing was acknowledged, so all can be had again.
+	again := t.snack(c, &pdu.SNACKRequest{Type: pdu.SNACKData, ITT: itt, TTT: pdu.ReservedTag, RunLength: 1}, func(seen []probe.Event) bool {
+		all, _ := dataOf(seen, itt)
+		return len(all[0]) > 0
+	})
+	t.escalates(again, "DataSN 0 again")
+	if !again.whole {
+		t.Fail(again, "DataSN 0 again, which no DataACK has acknowledged")
+	}
+}
+
+// refusedDataACK judges the answer to a DataACK that was not asked for.
+func (t *T) refusedDataACK(r *reply, sent *pdu.SNACKRequest) {
+	want := []string{"a Reject with reason 0x08"}
+	if r.reject == nil {
+		t.Warn("A DataACK that was not asked for is passed over.", "silence", want...)
+		return
+	}
+	for _, e := range r.seen {
+		if e.PDU == pdu.PDU(r.reject) {
+			t.soundReject(e, r.reject, pdu.FrameOf(sent))
+		}
+	}
+	switch r.reject.Reason {
+	case pdu.RejectInvalidDataACK, pdu.RejectSNACK, pdu.RejectProtocolError, pdu.RejectInvalidPDUField:
+	default:
+		t.Fail(r, want...)
+	}
+}
+
+// inSequence ends the part unless each PDU that takes a StatSN has a newer one than those before, and ExpCmdSN and MaxCmdSN never go back. Numbers
+// may be left out: messages that no check awaits take some.
+func (t *T) inSequence(seen []probe.Event, next uint32) {
+	var lastExp, lastMax uint32
+	for i, e := range seen {
+		if sn, numbered := statSNOf(e.PDU); numbered {
+			if iscsi.SNLess(sn, next) {
+				t.Fail(e, fmt.Sprintf("StatSN 0x%x or newer", next))
+			}
+			next = sn + 1
+		}
+		exp, most, has := windowOf(e.PDU)
+		if has && i > 0 && (iscsi.SNLess(exp, lastExp) || iscsi.SNLess(most, lastMax)) {
+			t.Fail(e, fmt.Sprintf("ExpCmdSN 0x%x and MaxCmdSN 0x%x or newer", lastExp, lastMax))
+		}
+		if has {
+			lastExp, lastMax = exp, most
+		}
+	}
 }
