@@ -37,7 +37,7 @@ func TestBugsAreFound(t *testing.T) {
 		{"overtake a write of unknown outcome", RuleDoubt, initiator("Queue.OvertakeDoubt")},
 	} {
 		t.Run(bug.name, func(t *testing.T) {
-			y := search(t, 1, plansForBug, 1, bug.put)
+			y := search(t, 1, bounds{plans: plansForBug, broken: 1}, bug.put)
 			if len(y.numbers) == 0 {
 				t.Fatalf("%d plans have not found it", y.plans)
 			}

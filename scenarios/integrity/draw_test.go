@@ -2,13 +2,11 @@ package integrity
 
 import (
 	"fmt"
-	"net/netip"
-	"slices"
+	"strings"
 	"time"
 
 	"pgregory.net/rapid"
 
-	"github.com/iscsispec/iscsispec/faults"
 	"github.com/iscsispec/iscsispec/scenarios/sessions"
 	"github.com/iscsispec/iscsispec/simtarget"
 )
@@ -34,6 +32,8 @@ type drawn struct {
 	seed uint64
 	dual bool // two sessions to the same device
 	crcs bool // digests: damage on the wire is noticed
+	// What the array's settings let onto the wire: R2Ts, and Data-Out.
+	asks, sends bool
 }
 
 // draw makes a plan: an array, an initiator, requesters, happenings and faults.
@@ -50,11 +50,21 @@ func draw(t *rapid.T) drawn {
 		p.Steps = append(p.Steps, sessions.Step{At: windowFrom + time.Duration(i)*10*time.Millisecond, Async: true, Do: sessions.Repeat{Times: 1, Steps: steps}})
 	}
 	for _, h := range rapid.SliceOfN(rapid.Custom(d.happening), 0, 2).Draw(t, "happenings") {
-		p.Steps = append(p.Steps, sessions.Step{Async: true, Do: sessions.Repeat{Times: 1, Steps: h}})
+		d.beside(h)
 	}
-	p.Faults = rapid.SliceOfN(rapid.Custom(d.fault), 0, 4).Draw(t, "faults")
+	for _, c := range rapid.SliceOfN(rapid.Custom(d.composition), 1, 3).Draw(t, "faults") {
+		p.Faults = append(p.Faults, c.faults...)
+		d.beside(c.steps)
+	}
 	p.Steps = append(p.Steps, d.ending()...)
 	return d
+}
+
+// beside lets steps happen beside all others.
+func (d *drawn) beside(steps []sessions.Step) {
+	if len(steps) > 0 {
+		d.plan.Steps = append(d.plan.Steps, sessions.Step{Async: true, Do: sessions.Repeat{Times: 1, Steps: steps}})
+	}
 }
 
 // profiles are shipped arrays that let the initiator in as it is, of every kind that shapes how sessions come and go.
@@ -71,7 +81,10 @@ func (d *drawn) drawPeers(t *rapid.T) {
 		array.Profile = pick("profile", profiles...)
 	}
 	array.Change = pick("array", "", "data: {initial_r2t: true}", "data: {initial_r2t: true, immediate_data: false}",
-		"data: {initial_r2t: true, immediate_data: false, max_burst_length: 512, first_burst_length: 512, max_recv_data_segment_length: 512}")
+		"data: {initial_r2t: true, immediate_data: false, max_burst_length: 512, first_burst_length: 512, max_recv_data_segment_length: 512}",
+		"data: {initial_r2t: false, immediate_data: false}")
+	d.asks = strings.Contains(array.Change, "initial_r2t: true, immediate_data: false")
+	d.sends = strings.Contains(array.Change, "immediate_data: false")
 	if d.dual {
 		array.Portals = 2
 	}
@@ -118,7 +131,7 @@ func (d *drawn) requester(t *rapid.T) requester {
 		a.pause = time.Duration(rapid.SampledFrom([]int{0, 0, 1, 5, 200, 1000, 3000, 6000}).Draw(t, "pause")) * time.Millisecond
 		a.n = rapid.IntRange(1, blocks-a.first).Draw(t, "blocks")
 		a.sync = rapid.IntRange(0, 9).Draw(t, "sync") == 9
-		a.patience = rapid.SampledFrom([]time.Duration{0, 0, 0, 0, time.Second}).Draw(t, "patience")
+		a.patience = rapid.SampledFrom([]time.Duration{0, 0, 0, 0, 0, 0, time.Second, 4 * time.Second}).Draw(t, "patience")
 		return a
 	}), 1, 8).Draw(t, "requests")
 	return r
@@ -153,23 +166,37 @@ func (d *drawn) happening(t *rapid.T) []sessions.Step {
 	if d.dual && rapid.Bool().Draw(t, "second") {
 		session, portal = "t", "B"
 	}
-	array := func(a simtarget.Action) []sessions.Step {
-		return []sessions.Step{{At: at, Do: sessions.ArrayOp{Action: a}}}
+	which := simtarget.Which{}
+	if d.dual {
+		which.Portal = portal
 	}
-	switch rapid.IntRange(0, 5).Draw(t, "what") {
+	switch rapid.IntRange(0, 6).Draw(t, "what") {
 	case 0:
 		return []sessions.Step{{At: at, Do: sessions.Logout{Session: session}}, {Do: sessions.Wait{For: 500 * time.Millisecond}},
 			{Label: session, Do: sessions.Login{Portal: portal}}}
 	case 1:
-		return array(simtarget.Action{Restart: &simtarget.Restart{}})
+		return array(at, simtarget.Action{Restart: &simtarget.Restart{How: broken(t)}})
 	case 2:
-		return array(simtarget.Action{Async: &simtarget.Async{Event: 1, Parameter3: new(uint16(1))}})
+		return array(at, simtarget.Action{Async: &simtarget.Async{Event: 1, Parameter3: new(uint16(1))}})
 	case 3:
-		return array(simtarget.Action{Async: &simtarget.Async{Event: 2, Parameter2: new(uint16(1)), Then: simtarget.EndFIN}})
+		return array(at, simtarget.Action{Async: &simtarget.Async{Event: 2, Parameter2: new(uint16(1)), Then: simtarget.EndFIN}})
 	case 4:
-		return array(simtarget.Action{Command: &simtarget.CommandRule{HoldResponse: true, Times: simtarget.Times{Next: 2}}})
+		return array(at, simtarget.Action{Command: &simtarget.CommandRule{Which: which, Delay: time.Duration(rapid.IntRange(1, 3000).Draw(t, "delay")) * time.Millisecond,
+			Times: simtarget.Times{Next: 4}}})
+	case 5:
+		return array(at, simtarget.Action{Window: &simtarget.Window{Which: which, Size: rapid.IntRange(1, 2).Draw(t, "window"), Tell: true}})
 	}
-	return array(simtarget.Action{Drop: &simtarget.Drop{How: simtarget.EndFIN}})
+	return array(at, simtarget.Action{Drop: &simtarget.Drop{Which: which, How: simtarget.EndFIN}})
+}
+
+// array lets the array do something at an instant.
+func array(at time.Duration, a simtarget.Action) []sessions.Step {
+	return []sessions.Step{{At: at, Do: sessions.ArrayOp{Action: a}}}
+}
+
+// broken is how an array ends connections when it restarts.
+func broken(t *rapid.T) simtarget.Ending {
+	return rapid.SampledFrom([]simtarget.Ending{"", simtarget.EndFIN, simtarget.EndSilent}).Draw(t, "how")
 }
 
 // instant is one in the window, mostly at whole tenths of seconds so that it shrinks to a round one.
@@ -177,127 +204,19 @@ func instant(t *rapid.T) time.Duration {
 	return windowFrom + time.Duration(rapid.IntRange(0, int((windowTo-windowFrom)/(100*time.Millisecond))).Draw(t, "tenths"))*100*time.Millisecond
 }
 
+// lastRead labels the reads of what is left.
+const lastRead = "left"
+
 // ending heals everything, waits, logs everybody off and reads what is left through a session of its own.
 func (d *drawn) ending() []sessions.Step {
 	steps := []sessions.Step{{At: healedAt, Do: sessions.Heal{}}, {At: settledAt, Async: true, Do: sessions.Logout{Session: "s"}}}
 	if d.dual {
 		steps = append(steps, sessions.Step{At: settledAt, Async: true, Do: sessions.Logout{Session: "t"}})
 	}
-	last := sessions.Step{Label: "left", Deadline: 10 * time.Second, Do: sessions.Read{Session: "last", LBA: firstBlock, Blocks: blocks, Content: true}}
+	last := sessions.Step{Label: lastRead, Deadline: 10 * time.Second, Do: sessions.Read{Session: "last", LBA: firstBlock, Blocks: blocks, Content: true}}
 	return append(steps,
 		sessions.Step{At: settledAt + 4*time.Second, Label: "last", Do: sessions.Login{}},
 		last, last, // A fault that waited until now may strike the first.
 		sessions.Step{Do: sessions.Logout{Session: "last"}},
 	)
-}
-
-// Verbs that do no harm which TCP would not do, and those that only digests can notice.
-var (
-	lawful   = []faults.Verb{faults.Reset, faults.Fin, faults.Silence, faults.Refuse, faults.Blackhole, faults.Stall, faults.Delay, faults.Jitter, faults.Throttle, faults.Split, faults.Coalesce, faults.Drop}
-	afar     = append(slices.Clone(lawful), faults.Move) // where there is another portal to move to
-	unlawful = []faults.Verb{faults.Corrupt, faults.Truncate}
-	// wounded are the PDUs that placed faults strike: those of full feature phase have digests.
-	wounded = []string{"scsi-command", "scsi-response", "data-in", "data-out", "r2t"}
-	others  = []string{"login-request", "login-response", "nop-out", "nop-in", "logout-request", "logout-response"}
-)
-
-// fault draws one of the vocabulary.
-func (d *drawn) fault(t *rapid.T) faults.Fault {
-	verbs := lawful
-	if d.dual {
-		verbs = afar
-	}
-	if d.crcs {
-		verbs = append(slices.Clone(verbs), unlawful...)
-	}
-	f := faults.Fault{Verb: rapid.SampledFrom(verbs).Draw(t, "verb"), At: instant(t)}
-	if d.dual {
-		if portal := rapid.SampledFrom([]string{"", "A", "B"}).Draw(t, "portal"); portal != "" {
-			f.Scope, _ = faults.AtPortal(sessions.PortalAddress(portal))
-		}
-	}
-	if must := f.Verb == faults.Corrupt || f.Verb == faults.Truncate || f.Verb == faults.Drop; must || mayBePlaced(f.Verb) && rapid.Bool().Draw(t, "placed") {
-		d.place(t, &f)
-		return f
-	}
-	d.shape(t, &f)
-	return f
-}
-
-func mayBePlaced(v faults.Verb) bool {
-	switch v {
-	case faults.Reset, faults.Fin, faults.Silence, faults.Delay, faults.Split, faults.Coalesce:
-		return true
-	}
-	return false
-}
-
-// place puts a fault at a PDU that is sent from its instant on.
-func (d *drawn) place(t *rapid.T, f *faults.Fault) {
-	names := wounded
-	if f.Verb != faults.Corrupt && f.Verb != faults.Truncate && f.Verb != faults.Drop {
-		names = append(slices.Clone(wounded), others...)
-	}
-	f.PDU = rapid.SampledFrom(names).Draw(t, "pdu")
-	f.Nth = rapid.SampledFrom([]int{0, 2, 3, 4}).Draw(t, "nth") // 0 is the first
-	switch rapid.IntRange(0, 7).Draw(t, "which") {
-	case 5:
-		f.Each, f.Times = 2, 3
-	case 6:
-		f.Chance, f.Times = 0.3, 5
-	case 7:
-		f.If = rapid.SampledFrom([]faults.Predicate{"length=0", "length>0", "length>=512"}).Draw(t, "if")
-	}
-	at := rapid.SampledFrom([]faults.Position{{}, {Offset: 20}, {Offset: 48}, {Region: faults.FromData, Offset: 1}, {Region: faults.AtEnd}}).Draw(t, "byte")
-	switch f.Verb {
-	case faults.Reset, faults.Fin:
-		f.Byte = at
-	case faults.Silence:
-		f.Byte, f.For = at, lasting(t)
-	case faults.Truncate:
-		f.Byte = faults.Position{Offset: rapid.IntRange(0, 47).Draw(t, "offset")}
-	case faults.Corrupt:
-		f.Byte = faults.Position{Offset: rapid.IntRange(0, 100).Draw(t, "offset")}
-		f.Mask = 1 << rapid.IntRange(0, 7).Draw(t, "bit")
-	case faults.Delay, faults.Coalesce:
-		f.By = time.Duration(rapid.IntRange(1, 3000).Draw(t, "by")) * time.Millisecond
-	case faults.Split:
-		f.Byte, f.By = faults.Position{Offset: 20}, 100*time.Millisecond
-	}
-}
-
-// shape draws what a timed fault needs.
-func (d *drawn) shape(t *rapid.T, f *faults.Fault) {
-	switch f.Verb {
-	case faults.Reset, faults.Fin:
-		if rapid.IntRange(0, 3).Draw(t, "again") == 3 {
-			f.Every, f.Times = time.Duration(rapid.IntRange(1, 6).Draw(t, "every"))*time.Second, 3
-		}
-		return
-	case faults.Silence:
-		f.Dir = rapid.SampledFrom([]faults.Direction{faults.Both, faults.ToInitiator, faults.ToTarget}).Draw(t, "dir")
-	case faults.Move:
-		from, to := "A", "B"
-		if rapid.Bool().Draw(t, "back") {
-			from, to = to, from
-		}
-		f.Scope, _ = faults.AtPortal(sessions.PortalAddress(from)) // they are addresses
-		f.To = netip.MustParseAddrPort(sessions.PortalAddress(to))
-	case faults.Stall:
-		f.After = rapid.IntRange(0, 4000).Draw(t, "after")
-	case faults.Delay, faults.Jitter:
-		f.By = time.Duration(rapid.IntRange(1, 3000).Draw(t, "by")) * time.Millisecond
-	case faults.Coalesce:
-		f.By = 10 * time.Millisecond
-	case faults.Throttle:
-		f.Rate = rapid.IntRange(100, 20000).Draw(t, "rate")
-	case faults.Split:
-		f.Size = rapid.IntRange(1, 100).Draw(t, "size")
-	}
-	f.For = lasting(t)
-}
-
-// lasting is how long a fault is in force.
-func lasting(t *rapid.T) time.Duration {
-	return rapid.SampledFrom([]time.Duration{500 * time.Millisecond, 2 * time.Second, 5 * time.Second, 9 * time.Second}).Draw(t, "for")
 }
