@@ -1,0 +1,453 @@
+package fuzz
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
+)
+
+// got is what came of a step.
+type got struct {
+	kind   Kind
+	header pdu.BHS
+	login  pdu.LoginResponse // where it is a Login Response
+	data   []byte
+	// note says what else is to be told.
+	note string
+}
+
+// violation is a rule that was broken, with what would have been lawful.
+type violation struct {
+	rule string
+	want []string
+}
+
+func broken(rule string, want ...string) *violation { return &violation{rule, want} }
+
+// judgeLogin holds what came of a Login Request against what may come, and goes on from there.
+func (m *model) judgeLogin(c *conn, q *request, e *expect, g *got) *violation {
+	switch g.kind {
+	case Refused:
+		return m.judgeRefusal(c, e, g)
+	case Dropped, Rejected:
+		return m.judgeEnd(c, e, g)
+	case Answered:
+		return m.judgeAnswer(c, q, e, g)
+	}
+	rule := e.bars
+	if rule == "" {
+		rule = e.rule
+	}
+	return broken(rule, e.lawful()...)
+}
+
+// lawful lists the reactions that may come.
+func (e *expect) lawful() []string {
+	var all []string
+	for _, r := range []struct {
+		is   mask
+		says string
+	}{{mHold, "a response of status 0 with T=0"}, {mGrant, "one that grants the operational stage"}, {mFull, "one that grants full feature phase"},
+		{mRefuse, "a refusal"}, {mReject, "a Reject"}, {mDrop, "the end of the connection"}} {
+		if e.may&r.is != 0 {
+			all = append(all, r.says)
+		}
+	}
+	return all
+}
+
+func (m *model) judgeRefusal(c *conn, e *expect, g *got) *violation {
+	class := g.login.StatusClass
+	moves := class == 1
+	if class == 0 || class > 3 {
+		return broken("login.response.only-defined-status", "a status of class 0 to 3")
+	}
+	if moves && !e.redirect && !m.set.foreign || !moves && e.may&mRefuse == 0 {
+		rule := e.rule
+		if e.bars != "" && e.faulty {
+			rule = e.bars
+		}
+		return broken(rule, e.lawful()...)
+	}
+	if moves {
+		if address, has := valueOf(g.data, "TargetAddress"); !has || address == "" {
+			return broken("session-management.redirect.temporary-format", "a TargetAddress")
+		}
+		m.goTo(c, evRedirect, moved)
+	} else {
+		m.goTo(c, faultyOr(e, evRefuseFaulty, evRefuse), refused)
+	}
+	m.missing(c)
+	m.released(c)
+	return nil
+}
+
+func faultyOr(e *expect, faulty, otherwise event) event {
+	if e.faulty {
+		return faulty
+	}
+	return otherwise
+}
+
+// judgeEnd is for a Reject and for the end of the connection without an answer.
+func (m *model) judgeEnd(c *conn, e *expect, g *got) *violation {
+	is, ev := mDrop, faultyOr(e, evDropFaulty, evDrop)
+	if g.kind == Rejected {
+		is, ev = mReject, evReject
+	}
+	if e.may&is == 0 {
+		rule := e.rule
+		if e.faulty && e.bars != "" {
+			rule = e.bars
+		} else if !e.faulty && m.live() > 0 && c.first.TSIH == 0 {
+			rule = "session-management.clone.different-isid-defined-outcome"
+		}
+		return broken(rule, e.lawful()...)
+	}
+	m.goTo(c, ev, dropped)
+	m.missing(c)
+	m.released(c)
+	return nil
+}
+
+// judgeAnswer is for a Login Response of status 0 (RFC 7143, Section 11.13).
+func (m *model) judgeAnswer(c *conn, q *request, e *expect, g *got) *violation {
+	p := &g.login
+	is := mHold
+	if p.Transit {
+		if is = mGrant; p.NSG == pdu.StageFullFeature {
+			is = mFull
+		}
+	}
+	if v := m.judgeHeader(c, q, p, g); v != nil {
+		return v
+	}
+	if e.may&is == 0 {
+		rule := e.bars
+		if rule == "" {
+			rule = e.rule
+		}
+		return broken(rule, e.lawful()...)
+	}
+	c.statSN, c.counted = p.StatSN, true
+	if q.Continue {
+		if len(g.data) > 0 && !c.clouded {
+			return broken("login.cbit.answered-with-empty-response", "a response without text")
+		}
+	} else if v := m.judgeText(c, q, p, g.data); v != nil {
+		return v
+	}
+	switch {
+	case is == mFull:
+		return m.fullFeature(c, q, e, g)
+	case is == mGrant:
+		m.goTo(c, faultyOr(e, evGrantFaulty, evGrant), operational)
+		c.csg = pdu.StageOperational
+	default:
+		m.goTo(c, faultyOr(e, evHoldFaulty, evHold), c.heldIn())
+	}
+	return nil
+}
+
+// heldIn is the state of a login that goes on in its stage.
+func (c *conn) heldIn() state {
+	if c.csg == pdu.StageOperational {
+		return operational
+	}
+	return [...]state{security, agreed, challenged, proven}[c.chap.step]
+}
+
+// judgeHeader looks at the fields of a response of status 0.
+func (m *model) judgeHeader(c *conn, q *request, p *pdu.LoginResponse, g *got) *violation {
+	switch {
+	case p.ITT != q.ITT, p.ISID != q.ISID && q.ISID == c.first.ISID, p.CSG != q.CSG && q.CSG == c.csg, g.header.TotalAHSLength() != 0:
+		return broken("login.response.header-echo", "the ITT, ISID and CSG of the request, and no AHS")
+	case p.Transit && !q.Transit:
+		return broken("login.response.t-only-when-requested", "T=0 in answer to T=0")
+	case p.Transit && (p.NSG > q.NSG || p.NSG <= p.CSG || p.NSG == 2):
+		return broken("login.response.nsg-agrees-with-request", "a stage above the current one and not above the one asked for")
+	case p.Transit && p.Continue:
+		return broken("login.response.c-bit-excludes-t-bit", "T=0 with C=1")
+	case p.VersionActive != 0:
+		return broken("login.version.active-for-version-zero", "Version-active=0")
+	case len(g.data) > segmentMax:
+		return broken("login.response.datasegment-default-limit", "at most 8192 bytes of text in one response")
+	case c.counted && p.StatSN != c.statSN+1 && !c.clouded:
+		return broken("login.statsn.starts-at-first-response", "StatSN "+strconv.FormatUint(uint64(c.statSN+1), 10))
+	case int32(p.MaxCmdSN-p.ExpCmdSN+1) < 0:
+		return broken("login.maxcmdsn.window-not-inverted", "MaxCmdSN not below ExpCmdSN-1")
+	case c.first.TSIH == 0 && !c.clouded && !c.lenient && p.ExpCmdSN != c.first.CmdSN:
+		return broken("login.cmdsn.expcmdsn-equals-login-cmdsn", "ExpCmdSN "+strconv.FormatUint(uint64(c.first.CmdSN), 10))
+	}
+	return m.judgeHandle(c, p)
+}
+
+// judgeHandle looks at the TSIH of a response.
+func (m *model) judgeHandle(c *conn, p *pdu.LoginResponse) *violation {
+	final := p.Transit && p.NSG == pdu.StageFullFeature
+	switch {
+	case c.clouded:
+	case final && p.TSIH == 0:
+		return broken("login.tsih.nonzero-on-final", "a TSIH in the final response")
+	case !final && p.TSIH != 0 && p.TSIH != c.first.TSIH:
+		return broken("login.tsih.zero-before-final", "TSIH 0, or that of the request, before the final response")
+	}
+	return nil
+}
+
+// judgeText takes the text of a whole answer.
+func (m *model) judgeText(c *conn, q *request, p *pdu.LoginResponse, data []byte) *violation {
+	if c.clouded {
+		c.answersBytes = 0
+		m.judgeClouded(c, data)
+		return nil
+	}
+	if p.Continue || c.answersBytes > 0 { // It comes in several parts, which are asked for with empty requests.
+		c.partial = append(c.partial, data...)
+		if c.answersBytes = len(c.partial); p.Continue {
+			return nil
+		}
+		data = slices.Clone(c.partial)
+		c.partial, c.answersBytes = c.partial[:0], 0
+	}
+	if len(data) > 0 && data[len(data)-1] != 0 {
+		return broken("negotiation.text.target-text-well-formed", "a zero byte behind each pair")
+	}
+	var said map[int]string
+	for _, piece := range pieces(data) {
+		name, value, has := cutPair(piece)
+		if !has {
+			return broken("negotiation.text.target-text-well-formed", "pairs with =")
+		}
+		k := keyOf(name)
+		if keys[k].function == secret {
+			if said == nil {
+				said = map[int]string{}
+			}
+			said[k] = value
+			continue
+		}
+		if v := m.judgePair(c, q, p, k, name, value); v != nil {
+			return v
+		}
+	}
+	if said != nil {
+		if rule, want := m.chapAnswers(c, said); rule != "" {
+			return broken(rule, want)
+		}
+	}
+	return m.judgeProof(c, p)
+}
+
+// judgeClouded takes from an answer that is not judged what the login needs to go on.
+func (m *model) judgeClouded(c *conn, data []byte) {
+	for _, piece := range pieces(data) {
+		name, value, _ := cutPair(piece)
+		switch k := keyOf(name); k {
+		case kHeaderDigest, kDataDigest, kAuthMethod:
+			m.settle(c, k, value)
+		}
+	}
+	if c.chap.pending {
+		c.chap.step, c.chap.pending = chapProven, false
+	}
+}
+
+// judgeProof is for a response to a right CHAP_R: the initiator is proven, and the target has proved itself where that was asked for.
+func (m *model) judgeProof(c *conn, p *pdu.LoginResponse) *violation {
+	s := &c.chap
+	if !s.pending {
+		return nil
+	}
+	s.pending, s.step = false, chapProven
+	if s.mutual && !s.got && p.Transit && m.set.Own != "" && !m.set.foreign && !c.lenient {
+		return broken("auth.chap.mutual-success", "the target's own CHAP_N and CHAP_R")
+	}
+	return nil
+}
+
+// judgePair takes one pair of an answer: it answers an offer, or is the target's own.
+func (m *model) judgePair(c *conn, q *request, p *pdu.LoginResponse, k int, name, value string) *violation {
+	for i := range c.offers {
+		o := &c.offers[i]
+		if o.name != name || o.unjudged && o.answered {
+			continue
+		}
+		if k == kMaxRecvDataSegmentLength || !keys[k].answered() && value != reject && value != notUnderstood && value != irrelevant {
+			break // It is a declaration of the target's own.
+		}
+		if o.answered && !o.unjudged && !c.lenient {
+			return broken("negotiation.answer.every-offered-key-answered", "one answer to "+name)
+		}
+		o.answered, o.answer = true, value
+		m.settle(c, k, value)
+		return m.judgeValue(c, o, value)
+	}
+	return m.judgeOwn(c, p, k, name, value)
+}
+
+// judgeValue looks at the answer to an offer (RFC 7143, Sections 6.2 and 13).
+func (m *model) judgeValue(c *conn, o *offer, answer string) *violation {
+	k := &keys[o.key]
+	legal := o.class == Legal || o.class == Boundary
+	switch {
+	case o.unjudged:
+		return nil
+	case k.function == strange:
+		if answer != notUnderstood && legal {
+			return broken("negotiation.unknown-key.standard-looking-name", o.name+"=NotUnderstood")
+		}
+		return nil
+	case answer == notUnderstood && k.mild, answer == irrelevant && o.key != kMaxBurstLength:
+		return nil
+	case answer == notUnderstood:
+		if legal {
+			return broken("negotiation.known-key.never-notunderstood", "an answer to "+o.name+" by its rules")
+		}
+		return nil
+	case answer == irrelevant:
+		return broken("negotiation.irrelevant.answer-when-key-has-no-effect", "a number")
+	case answer == reject:
+		return m.judgeReject(o, legal)
+	case !lawfulAnswer(o.key, o.value, answer):
+		return broken(valueRule(o.key, legal), "an answer to "+o.name+"="+o.value+" by the key's rules, or Reject")
+	}
+	return m.judgeBurst(c, o, answer)
+}
+
+// judgeReject: an offer that is legal is not to be rejected where the key's rule gives a result.
+func (m *model) judgeReject(o *offer, legal bool) *violation {
+	if !legal {
+		return nil
+	}
+	switch o.key {
+	case kFirstBurstLength, kMaxOutstandingR2T, kTaskReporting, kISCSIProtocolLevel, kAuthMethod:
+		return nil
+	case kHeaderDigest, kDataDigest:
+		if !slices.Contains(strings.Split(o.value, ","), "None") || m.set.foreign {
+			return nil
+		}
+	}
+	return broken(valueRule(o.key, true), "a result of "+o.name+"="+o.value)
+}
+
+// judgeBurst holds FirstBurstLength against MaxBurstLength (RFC 7143, Section 13.14).
+func (m *model) judgeBurst(c *conn, o *offer, answer string) *violation {
+	if o.key != kFirstBurstLength || c.lenient {
+		return nil
+	}
+	first, _ := numberOf(answer)
+	for i := range c.offers {
+		if most, ok := numberOf(c.offers[i].answer); ok && c.offers[i].key == kMaxBurstLength && first > most {
+			return broken("keys.first-burst-length.not-above-max-burst", "at most the agreed MaxBurstLength")
+		}
+	}
+	return nil
+}
+
+// valueRule is the row about the results of a key.
+func valueRule(k int, legal bool) string {
+	switch keys[k].function {
+	case and:
+		if legal {
+			return "negotiation.boolean.and-function"
+		}
+	case or:
+		if legal {
+			return "negotiation.boolean.or-function"
+		}
+	case minimum:
+		if legal {
+			return "negotiation.numeric.min-function"
+		}
+	case maximum:
+		if legal {
+			return "negotiation.numeric.max-function"
+		}
+	case list:
+		if legal {
+			return "negotiation.list.first-supported-chosen"
+		}
+	}
+	return illegalRule(k)
+}
+
+// judgeOwn looks at what the target says without being asked.
+func (m *model) judgeOwn(c *conn, p *pdu.LoginResponse, k int, name, value string) *violation {
+	key := &keys[k]
+	switch k {
+	case kInitiatorName, kTargetName, kInitiatorAlias, kSessionType, kSendTargets:
+		if value == reject || value == irrelevant || value == notUnderstood || c.asked&(1<<k) != 0 {
+			return nil
+		}
+		return broken("negotiation.target-proposals.legal-values", "no key that only an initiator may send")
+	case kMaxRecvDataSegmentLength:
+		if n, ok := numberOf(value); value != reject && value != irrelevant && (!ok || n < key.min || n > key.max) {
+			return broken("keys.mrdsl.target-declaration-legal", "512 to 16777215")
+		}
+		return nil
+	}
+	c.told |= 1 << k
+	if !key.answered() {
+		return nil
+	}
+	for _, old := range c.proposals {
+		if old.name == name && !c.lenient {
+			return broken("negotiation.target-proposals.legal-values", "no second proposal of "+name)
+		}
+	}
+	decides := key.function == or && value == "Yes" || key.function == and && value == "No"
+	switch class := classOf(k, name, value); {
+	case class != Legal && class != Boundary && !c.lenient:
+		return broken("negotiation.target-proposals.legal-values", "a legal value of "+name)
+	case p.Transit && !decides && !c.lenient:
+		return broken("login.response.t1-carries-no-open-question", "no question in a response with T=1")
+	case !p.Transit && !decides:
+		c.proposals = append(c.proposals, proposal{key: k, name: name, value: value})
+	}
+	return nil
+}
+
+// valueOf finds a key in a text.
+func valueOf(data []byte, key string) (string, bool) {
+	for _, piece := range pieces(data) {
+		if name, value, _ := cutPair(piece); name == key {
+			return value, true
+		}
+	}
+	return "", false
+}
+
+// unanswered looks, at the end of a login, for offers that no answer has come to.
+func (m *model) unanswered(c *conn) *violation {
+	if c.clouded || c.discoveryLogin() || c.first.TSIH != 0 {
+		return nil
+	}
+	for i := range c.offers {
+		o := &c.offers[i]
+		k := &keys[o.key]
+		decides := k.function == or && o.value == "Yes" || k.function == and && o.value == "No"
+		if o.answered || o.unjudged || !k.answered() || k.mild || decides || o.class != Legal && o.class != Boundary {
+			continue
+		}
+		if k.function == strange {
+			return broken("negotiation.unknown-key.notunderstood", o.name+"=NotUnderstood")
+		}
+		return broken("negotiation.answer.every-offered-key-answered", "an answer to "+o.name)
+	}
+	if c.told&(1<<kTargetPortalGroupTag) == 0 && !c.lenient {
+		return broken("keys.target-portal-group-tag.in-first-response", "a TargetPortalGroupTag")
+	}
+	return nil
+}
+
+// missing counts, at the end of a login, the keys that it has left out.
+func (m *model) missing(c *conn) {
+	for k := range kUnknown {
+		if c.asked&(1<<k) == 0 {
+			m.tally.keys[k][classIndex[Missing]]++
+		}
+	}
+}

@@ -1,0 +1,366 @@
+package fuzz
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
+	"github.com/iscsispec/iscsispec/scenarios"
+)
+
+// The times of a run.
+const (
+	// patience is how long an answer may take before it counts as silence; dropTime how long a target may take to close.
+	patience = 20 * time.Second
+	dropTime = 10 * time.Second
+	// roundsMax bounds the requests of a walk.
+	roundsMax = 16
+	// passedMax bounds the PDUs that are passed over while an answer is awaited.
+	passedMax = 64
+)
+
+// dialer opens a connection to a portal: "" is the one under test, others are addresses that redirects name.
+type dialer func(portal string) (net.Conn, error)
+
+// run carries flows out against a target, one after the other, and has the model judge each step. It belongs to one goroutine.
+type run struct {
+	set   *Setup
+	dial  dialer
+	model model
+	tally tally
+	links [ConnsMax + 1]link
+	// slow tells that the target does not close behind a refusal, so that it is not waited for again.
+	slow        bool
+	oldResponse string
+	buffer      []byte
+	sent        uint64 // PDUs
+}
+
+// link is the transport of a connection.
+type link struct {
+	conn    net.Conn
+	reader  *pdu.Reader
+	address string // where a redirect leads
+}
+
+// DialError tells that a target could not be reached.
+type DialError struct{ Err error }
+
+// Error names the cause.
+func (e *DialError) Error() string { return "no connection to the target: " + e.Err.Error() }
+
+// Unwrap gives the dialer's error.
+func (e *DialError) Unwrap() error { return e.Err }
+
+// flow runs one flow. The finding is nil where all was lawful; the error tells that the target could not be reached at all.
+func (r *run) flow(f *Flow) (finding *Finding, err error) {
+	r.model.reset(r.set)
+	r.model.tally = &r.tally
+	r.oldResponse = ""
+	defer r.closeAll()
+	var failed *DialError
+	for i := range f.Steps {
+		s := &f.Steps[i]
+		v, g, err := r.step(s)
+		if errors.As(err, &failed) {
+			if i == 0 {
+				return nil, err
+			}
+			v, g = broken("login.prelogin.other-pdu-closes", "a connection"), &got{kind: Dropped, note: failed.Error()}
+		}
+		if v != nil {
+			return v.finding(i+1, g), nil
+		}
+	}
+	for i := range r.model.conns {
+		if c := &r.model.conns[i]; c.state == replaced {
+			if v, g := r.awaitReplaced(c); v != nil {
+				return v.finding(0, g), nil
+			}
+		}
+	}
+	return nil, nil
+}
+
+// finding makes the report of a violation.
+func (v *violation) finding(step int, g *got) *Finding {
+	f := &Finding{Rule: v.rule, Step: step, Want: v.want, Got: Outcome{Kind: g.kind, Detail: g.describe()}}
+	if g.kind == Refused {
+		f.Got.Status = g.login.Status()
+	}
+	if row := scenarios.LoadCatalogue().Row(v.rule); row != nil {
+		f.Clause = row.Clause
+	}
+	return f
+}
+
+// describe tells what came in words.
+func (g *got) describe() string {
+	switch g.kind {
+	case Answered, Refused, Rejected, Foreign:
+		frame := pdu.Frame{BHS: g.header, Data: g.data}
+		text := frame.String()
+		for _, piece := range pieces(g.data) {
+			if g.header.Opcode() == pdu.OpLoginResponse {
+				text += " " + Escape(piece[:min(len(piece), 100)])
+			}
+		}
+		return text
+	}
+	return g.note
+}
+
+// step carries out one step.
+func (r *run) step(s *Step) (*violation, *got, error) {
+	c := &r.model.conns[s.Conn]
+	if c.state == replaced && s.Verb != VerbWait {
+		v, g := r.awaitReplaced(c)
+		return v, g, nil
+	}
+	if s.Verb == VerbWait {
+		time.Sleep(s.For)
+		r.model.waited()
+		return nil, nil, nil
+	}
+	if s.Verb == VerbWalk {
+		return r.walk(c, s)
+	}
+	if c.over() || s.Verb == VerbAnswer {
+		return nil, nil, nil
+	}
+	if err := r.open(c); err != nil {
+		return nil, nil, err
+	}
+	switch s.Verb {
+	case VerbLogin:
+		return r.login(c, s)
+	case VerbClose, VerbReset, VerbHush:
+		r.endHere(c, s.Verb)
+		return nil, nil, nil
+	}
+	return r.serve(c, s)
+}
+
+// open makes the connection where there is none.
+func (r *run) open(c *conn) error {
+	l := &r.links[c.number]
+	if l.conn != nil {
+		return nil
+	}
+	raw, err := r.dial(l.address)
+	if err != nil {
+		return &DialError{err}
+	}
+	l.conn = raw
+	l.reader = pdu.NewReader(raw, pdu.Limits{MaxDataSegmentLength: 1 << 20})
+	return nil
+}
+
+// endHere ends a connection from this side.
+func (r *run) endHere(c *conn, how Verb) {
+	l := &r.links[c.number]
+	switch how {
+	case VerbReset:
+		if soft, can := l.conn.(interface{ SetLinger(int) error }); can {
+			_ = soft.SetLinger(0) // a transport that cannot reset closes
+		}
+		l.conn.Close()
+	case VerbClose:
+		l.conn.Close()
+	}
+	r.model.endedHere(c)
+}
+
+// closeAll ends what a flow has left open.
+func (r *run) closeAll() {
+	for i := range r.links {
+		l := &r.links[i]
+		if l.conn != nil {
+			if r.set.foreign && r.model.conns[i].serving() {
+				r.leave(&r.model.conns[i])
+			}
+			l.conn.Close()
+			l.reader.Release()
+		}
+		*l = link{}
+	}
+}
+
+// leave logs a session of a foreign target out, as well as it goes.
+func (r *run) leave(c *conn) {
+	s := &Step{Conn: c.number, Verb: VerbLogout}
+	if r.send(c, r.pduOf(c, s), Cut{}) {
+		r.read(c, 2*time.Second)
+	}
+}
+
+// login sends one Login Request and has its answer judged.
+func (r *run) login(c *conn, s *Step) (*violation, *got, error) {
+	q, err := r.request(c, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	return r.exchange(c, q, s.Cut)
+}
+
+// exchange sends a Login Request and takes the answer.
+func (r *run) exchange(c *conn, q *request, cut Cut) (*violation, *got, error) {
+	m := &r.model
+	q.LoginRequest.Data = q.data
+	if cut.End != "" {
+		r.send(c, &q.LoginRequest, cut)
+		if !c.begun {
+			c.begun, c.first = true, q.LoginRequest
+		}
+		r.endHere(c, map[Ending]Verb{EndReset: VerbReset, EndClose: VerbClose, EndSilence: VerbHush}[cut.End])
+		return nil, nil, nil
+	}
+	if c.serving() {
+		g := r.ask(c, &q.LoginRequest)
+		return m.judgeSecond(c, g), g, nil
+	}
+	e := m.expectLogin(c, q)
+	g := r.ask(c, &q.LoginRequest)
+	if g.kind == Answered && g.header.Opcode() != pdu.OpLoginResponse {
+		g.kind = Foreign
+	}
+	v := m.judgeLogin(c, q, &e, g)
+	if v == nil {
+		r.after(c, g)
+		if c.state == refused || c.state == moved {
+			v = r.closes(c)
+		}
+	}
+	return v, g, nil
+}
+
+// after follows what a response has brought about.
+func (r *run) after(c *conn, g *got) {
+	l := &r.links[c.number]
+	switch {
+	case c.serving() && c.session != nil:
+		if c.unique {
+			c.session.cmdSN = g.login.ExpCmdSN
+		}
+		l.reader.SetDigests(pdu.Digests{Header: c.header, Data: c.data})
+	case c.state == moved:
+		l.address, _ = valueOf(g.data, "TargetAddress")
+	}
+}
+
+// closes looks whether the target closes behind a refusal (RFC 7143, Section 11.13.5).
+func (r *run) closes(c *conn) *violation {
+	if r.slow {
+		return nil
+	}
+	if g := r.read(c, dropTime); g.kind == Dropped {
+		return nil
+	}
+	r.slow = true
+	l := &r.links[c.number]
+	if half, can := l.conn.(interface{ CloseWrite() error }); can && half.CloseWrite() == nil {
+		if g := r.read(c, dropTime); g.kind == Dropped {
+			return nil // The catalogue's leniency: some wait for the initiator.
+		}
+	}
+	return broken("login.response.nonzero-status-closes", "the end of the connection behind the refusal")
+}
+
+// awaitReplaced looks whether the target ends a connection that has lost its place.
+func (r *run) awaitReplaced(c *conn) (*violation, *got) {
+	g := r.read(c, dropTime)
+	return r.model.judgeReplaced(c, g), g
+}
+
+// ask sends a PDU and takes the answer.
+func (r *run) ask(c *conn, p pdu.PDU) *got {
+	r.send(c, p, Cut{}) // What a failed write comes from shows in what is read.
+	return r.read(c, patience)
+}
+
+// send writes a PDU, or as much of it as the cut lets through.
+func (r *run) send(c *conn, p pdu.PDU, cut Cut) bool {
+	l := &r.links[c.number]
+	var d pdu.Digests
+	if c.serving() {
+		d = pdu.Digests{Header: c.header, Data: c.data}
+	}
+	r.buffer = pdu.FrameOf(p).Append(r.buffer[:0], d)
+	b := r.buffer
+	if cut.End != "" {
+		b = b[:cut.At%len(b)]
+	}
+	r.sent++
+	_ = l.conn.SetWriteDeadline(time.Now().Add(patience))
+	_, err := l.conn.Write(b)
+	return err == nil
+}
+
+// read takes the next PDU that is an answer: pings are answered and Asynchronous Messages passed over.
+func (r *run) read(c *conn, within time.Duration) *got {
+	l := &r.links[c.number]
+	g := &got{}
+	_ = l.conn.SetReadDeadline(time.Now().Add(within))
+	for range passedMax {
+		if err := l.take(g); err != nil {
+			g.kind, g.note = endOf(err), err.Error()
+			return g
+		}
+		switch g.header.Opcode() {
+		case pdu.OpLoginResponse:
+			if g.kind = Answered; g.login.DecodeBHS(&g.header) != nil || g.login.StatusClass != 0 {
+				g.kind = Refused
+			}
+			return g
+		case pdu.OpReject:
+			g.kind = Rejected
+			return g
+		case pdu.OpAsyncMessage:
+			continue
+		case pdu.OpNOPIn:
+			var in pdu.NOPIn
+			if in.DecodeBHS(&g.header) == nil && in.ITT == pdu.ReservedTag {
+				if in.TTT != pdu.ReservedTag {
+					r.send(c, &pdu.NOPOut{Immediate: true, LUN: in.LUN, ITT: pdu.ReservedTag, TTT: in.TTT, CmdSN: r.cmdSN(c), ExpStatSN: in.StatSN}, Cut{})
+				}
+				continue
+			}
+		}
+		g.kind = Answered
+		return g
+	}
+	g.kind, g.note = Garbage, "no answer among many PDUs"
+	return g
+}
+
+// take reads one PDU.
+func (l *link) take(g *got) error {
+	if _, err := l.reader.ReadHeader(&g.header); err != nil {
+		return err
+	}
+	n := g.header.DataSegmentLength()
+	if n > 1<<20 {
+		return &pdu.LengthError{Opcode: g.header.Opcode(), Segment: pdu.SegmentData, Got: n, Limit: 1 << 20}
+	}
+	g.data = slices.Grow(g.data[:0], n)[:n]
+	return l.reader.ReadData(g.data)
+}
+
+// endOf tells of what kind the end of a stream is.
+func endOf(err error) Kind {
+	var length *pdu.LengthError
+	var digest *pdu.DigestError
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return Silent
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return Dropped
+	case errors.As(err, &length), errors.As(err, &digest):
+		return Garbage
+	}
+	return Dropped
+}
