@@ -14,6 +14,10 @@ type Finding struct {
 	Verdict Verdict `json:"verdict"`
 	// Firm keeps the verdict as it is: the row's own words decide, whatever its level.
 	Firm bool `json:"firm,omitempty"`
+	// Row is the catalogue's row that it belongs to, where that is not the check's own: a monitor found it.
+	Row string `json:"row,omitempty"`
+	// Times is how often it was seen, where it was counted.
+	Times int `json:"times,omitempty"`
 	// Part names the variant of the check that it comes from, where the check has several.
 	Part string `json:"part,omitempty"`
 	// Rule names what was looked at, where it is narrower than the row: "StatSN steps by one".

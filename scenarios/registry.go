@@ -14,6 +14,8 @@ type Suite struct {
 	Checks []Check
 	// Stage puts a sound or deviating embedded peer before each check. Nil means BareStage.
 	Stage Stage
+	// Monitor looks over the trace of every check beside the check's own judge; nil where nobody does.
+	Monitor Monitor
 	// Virtual tells that the stage, or the checks themselves, run in bubbles.
 	Virtual bool
 	// Own tells that the peer under judgement is the project's own initiator, which is held to every SHOULD.

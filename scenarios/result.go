@@ -38,8 +38,12 @@ type Result struct {
 	Accepted []string  `json:"accepted,omitempty"`
 	Actual   string    `json:"actual,omitempty"`
 	Findings []Finding `json:"findings,omitempty"`
-	Faults   []Fault   `json:"faults,omitempty"`
-	Plan     string    `json:"plan,omitempty"`
+	// Noticed is what monitors found in the trace, each with its own row. It changes nothing about the check: see Monitored.
+	Noticed []Finding `json:"noticed,omitempty"`
+	// Monitored tells that the result is a row that monitors found broken, and in the traces of which checks. It is nil for a check.
+	Monitored *Monitored `json:"monitored,omitempty"`
+	Faults    []Fault    `json:"faults,omitempty"`
+	Plan      string     `json:"plan,omitempty"`
 	// Seed is the check's own.
 	Seed uint64 `json:"seed"`
 	// Virtual tells that Duration and Trace are in virtual time.

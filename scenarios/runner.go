@@ -52,7 +52,7 @@ type Runner struct {
 	OnResult func(r *Result) error
 }
 
-// Run runs the entries and returns their results in the order of the list. When ctx ends, no further check is taken up,
+// Run runs the entries and returns their results in the order of the list, and behind them the rows that monitors found broken, each once. When ctx ends, no further check is taken up,
 // results of checks that the end disturbed are dropped, and the error is ctx's cause. Any other error is OnResult's.
 func (r *Runner) Run(ctx context.Context, entries []Entry) ([]*Result, error) {
 	ctx, stop := context.WithCancelCause(ctx)
@@ -81,6 +81,7 @@ func (r *Runner) Run(ctx context.Context, entries []Entry) ([]*Result, error) {
 	waiting := make([]*Result, len(entries))
 	var results []*Result
 	hand := 0
+	var seen watch
 	deliver := func(result *Result) {
 		results = append(results, result)
 		if r.OnResult != nil {
@@ -88,6 +89,7 @@ func (r *Runner) Run(ctx context.Context, entries []Entry) ([]*Result, error) {
 				stop(err)
 			}
 		}
+		seen.take(result)
 		result.Whole = nil
 	}
 	for start(); running > 0; start() {
@@ -110,6 +112,9 @@ func (r *Runner) Run(ctx context.Context, entries []Entry) ([]*Result, error) {
 			deliver(result)
 		}
 	}
+	for _, result := range seen.results(r.Baseline) {
+		deliver(result)
+	}
 	return results, context.Cause(ctx)
 }
 
@@ -125,6 +130,7 @@ func (r *Runner) One(ctx context.Context, e Entry, deviation *Deviation) *Result
 		outcome = r.guarded(ctx, e, env)
 	}
 	result := r.settle(e, env, outcome)
+	result.Noticed = r.notice(e, outcome.Trace)
 	r.Baseline.Judge(result)
 	return result
 }

@@ -122,9 +122,12 @@ func pduLines(r *scenarios.Result) []string {
 			break
 		}
 	}
-	bothEnds := false
+	sends, bothEnds := "", false
 	for i := range events {
-		bothEnds = bothEnds || events[i].Is(trace.KindPDUSent) && events[i].Node == trace.NodeTarget
+		if events[i].Is(trace.KindPDUSent) || events[i].Is(trace.KindPDUReceived) {
+			bothEnds = bothEnds || sends != "" && sends != events[i].Node
+			sends = events[i].Node
+		}
 	}
 	var lines []string
 	for i := range events {

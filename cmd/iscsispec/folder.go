@@ -55,8 +55,10 @@ func openFolder(path string, header scenarios.Header, coverage scenarios.Coverag
 
 // write adds one result: first its capture, whose path stands in the record, then the record.
 func (f *folder) write(r *scenarios.Result) error {
-	if err := reports.SaveCapture(f.path, r); err != nil {
-		return err
+	if r.Monitored == nil { // what monitors found stands in the capture of the check that shows it
+		if err := reports.SaveCapture(f.path, r); err != nil {
+			return err
+		}
 	}
 	return f.recorder.Write(r)
 }
