@@ -3,6 +3,7 @@ package scenarios
 import (
 	"path"
 	"strings"
+	"sync"
 )
 
 // Cover is how a normative statement stands: exactly one of three.
@@ -230,16 +231,16 @@ func (c Coverage) Pick(selection Selection) (Coverage, error) {
 	return picked, nil
 }
 
-// StatementsOf returns the statements that a row checks, in the order of the RFCs.
-func StatementsOf(id string) []Statement {
-	var found []Statement
+// statementsByRow finds the statements of each row.
+var statementsByRow = sync.OnceValue(func() map[string][]Statement {
+	byRow := map[string][]Statement{}
 	for _, s := range LoadStatements() {
-		for _, row := range s.Rows {
-			if row == id {
-				found = append(found, s)
-				break
-			}
+		for _, id := range s.Rows {
+			byRow[id] = append(byRow[id], s)
 		}
 	}
-	return found
-}
+	return byRow
+})
+
+// StatementsOf returns the statements that a row checks, in the order of the RFCs. The slice is shared and must not be changed.
+func StatementsOf(id string) []Statement { return statementsByRow()[id] }
