@@ -286,22 +286,24 @@ func TestRealInitiatorsAreServedAndRecorded(t *testing.T) {
 func TestServeEndsInOrderWhileInitiatorsWork(t *testing.T) {
 	perf, qemu := realTool(t, "iscsi-perf"), realTool(t, "qemu-img")
 	dir, config := inLab(t)
-	s := serving(t, "--config", config, "--grace", "20s")
-	work := exec.CommandContext(t.Context(), perf, "-i", "iqn.2026-01.com.example:perf", "-m", "8", "-b", "8", "-t", "600", "-r", s.unit("lab", "first/1"))
-	if err := work.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		_ = work.Process.Kill()
-		_ = work.Wait()
-	}()
-	write := exec.CommandContext(t.Context(), qemu, "bench", "-w", "-c", "1000000", "-d", "8", "-s", "65536", "-f", "raw", s.unit("lab", "first/0"))
+	s := serving(t, "--config", config, "--grace", "10m")
+	// Small requests, and the one that is quick to start last: whatever time that takes, the recording stays small.
+	write := exec.CommandContext(t.Context(), qemu, "bench", "-w", "-c", "100000000", "-d", "2", "-s", "512", "-f", "raw", s.unit("lab", "first/0"))
 	if err := write.Start(); err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
 		_ = write.Process.Kill()
 		_ = write.Wait()
+	}()
+	s.busy(1)
+	work := exec.CommandContext(t.Context(), perf, "-i", "iqn.2026-01.com.example:perf", "-m", "8", "-b", "1", "-t", "6000", "-r", s.unit("lab", "first/1"))
+	if err := work.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = work.Process.Kill()
+		_ = work.Wait()
 	}()
 	session := s.busy(2)
 	if len(session.Connections) != 1 || session.Connections[0].PDUsIn == 0 || session.Negotiated.AuthMethod != "None" || session.ISID == "" {
@@ -369,20 +371,40 @@ func TestARecordingSurvivesTheProcess(t *testing.T) {
 	dir := t.TempDir()
 	s := serving(t, "plain", "--record", dir, "--status", "127.0.0.1:0")
 	runTool(t, inq, s.unit("plain", "/0"))
-	for end := time.Now().Add(time.Minute); s.status().Recording.Events < 10; time.Sleep(10 * time.Millisecond) {
+	path, written := filepath.Join(dir, "trace-0001.jsonl"), uint64(0)
+	for end := time.Now().Add(time.Minute); !answersWithin(t, path, written); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("nothing is written")
+			t.Fatalf("no answer to a command is among the %d events written", written)
 		}
+		written = s.status().Recording.Events
 	}
-	written := s.status().Recording.Events
 	s.signal(syscall.SIGKILL)
 	s.wait()
-	if events := traceOf(t, filepath.Join(dir, "trace-0001.jsonl")); uint64(len(events)) <= written {
+	if events := traceOf(t, path); uint64(len(events)) <= written {
 		t.Errorf("%d events, the status told of %d", len(events), written)
 	}
 	if opcodes := dissectedWhole(t, filepath.Join(dir, "capture-0001.pcapng")); opcodes["0x03"] == 0 || opcodes["0x01"] == 0 {
 		t.Errorf("PDUs in the capture: %v", opcodes)
 	}
+}
+
+// answersWithin tells whether a trace that is being written holds a SCSI Response among its first events, the note of its beginning aside.
+func answersWithin(t *testing.T, path string, events uint64) bool {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := trace.ReadJSONL(bytes.NewReader(text[:bytes.LastIndexByte(text, '\n')+1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range list[:min(uint64(len(list)), events+1)] {
+		if e.PDU != nil && (e.PDU.Opcode() == pdu.OpSCSIResponse || e.PDU.Opcode() == pdu.OpDataIn) {
+			return true
+		}
+	}
+	return false
 }
 
 // A port that is taken is told with its number.

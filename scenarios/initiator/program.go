@@ -137,7 +137,7 @@ func (d *command) running() (*process, error) {
 // begin runs a command, and calls ended when it is over.
 func begin(words []string, log *trace.Log, ended func()) (*process, error) {
 	p := &process{cmd: exec.Command(words[0], words[1:]...), done: make(chan struct{})}
-	p.cmd.Stdout, p.cmd.Stderr, p.cmd.WaitDelay = &p.out, &p.out, time.Second
+	p.cmd.Stdout, p.cmd.Stderr, p.cmd.WaitDelay = &p.out, &p.out, 10*time.Second
 	groupOfItsOwn(p.cmd)
 	if err := p.cmd.Start(); err != nil {
 		return nil, err

@@ -17,7 +17,7 @@ import (
 const (
 	DefaultReach = 10 * time.Second
 	DefaultWatch = 20 * time.Second
-	learnTime    = 5 * time.Second
+	learnTime    = 10 * time.Second
 	settle       = 1500 * time.Millisecond
 	// heldMax is which command of a session is held at the latest.
 	heldMax = 8

@@ -15,8 +15,8 @@ import (
 	"github.com/iscsispec/iscsispec/iscsi"
 )
 
-// patience bounds one load; a sound run takes seconds.
-const patience = 4 * time.Minute
+// patience bounds one load, and whatever else is waited for; a sound run takes seconds, and minutes on a busy machine.
+const patience = 20 * time.Minute
 
 // writtenSize is how much each run writes and reads back, and cutsPerRun how often the runs that are cut are.
 const (

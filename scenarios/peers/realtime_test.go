@@ -20,13 +20,49 @@ import (
 	"github.com/iscsispec/iscsispec/trace"
 )
 
-// On the wall clock the cadence is 5 s within realTolerance. The long run has realCuts cuts within realBound; the short one the first realShort kinds.
+// In the long run, for which a machine has to be idle, the cadence on the wall clock is 5 s within realTolerance, and there are realCuts cuts within
+// realBound. The short one, which any test of this project may run beside, has the first realShort kinds, and tells 5 s from other intervals: by
+// half of it either way, unless the machine was later than realLateness to run a goroutine whose time had come. Then nothing is judged by the clock.
 const (
-	realTolerance = 250 * time.Millisecond
-	realCuts      = 20
-	realBound     = 3 * time.Minute
-	realShort     = 2
+	realTolerance  = 250 * time.Millisecond
+	shortTolerance = 2500 * time.Millisecond
+	realLateness   = 500 * time.Millisecond
+	realCuts       = 20
+	realBound      = 3 * time.Minute
+	shortBound     = 15 * time.Minute
+	realShort      = 2
 )
+
+// metronome tells how late the machine is at most, from time to time.
+type metronome struct {
+	stop chan struct{}
+	done chan time.Duration
+}
+
+func startMetronome() *metronome {
+	m := &metronome{make(chan struct{}), make(chan time.Duration)}
+	go func() {
+		const step = 10 * time.Millisecond
+		worst := time.Duration(0)
+		for {
+			due := time.Now().Add(step)
+			select {
+			case <-time.After(step):
+				worst = max(worst, time.Since(due))
+			case <-m.stop:
+				m.done <- worst
+				return
+			}
+		}
+	}()
+	return m
+}
+
+// end gives the most by which the machine was late.
+func (m *metronome) end() time.Duration {
+	close(m.stop)
+	return <-m.done
+}
 
 // realTimeVariable is the environment variable that, set to 1, has the long run.
 const realTimeVariable = "ISCSISPEC_REALTIME"
@@ -81,9 +117,11 @@ func (k *keeper) all() trace.Events {
 // ISCSISPEC_REALTIME=1 (make realtime) there are 20 cuts in less than 3 minutes; otherwise two, in about 15 s.
 func TestClocksInRealTime(t *testing.T) {
 	t.Parallel()
-	cuts, long := realShort, os.Getenv(realTimeVariable) == "1"
+	// Without silence among the faults a ping that waits for the machine must not end a session.
+	cuts, bound, tolerance, pingTimeout := realShort, shortBound, shortTolerance, 5*time.Minute
+	long := os.Getenv(realTimeVariable) == "1"
 	if long {
-		cuts = realCuts
+		cuts, bound, tolerance, pingTimeout = realCuts, realBound, realTolerance, time.Second
 	}
 	target := TGTFor(t, TGTConfig{Targets: []TGTTarget{{Disks: []int64{8 << 20}}}})
 	kept := &keeper{}
@@ -98,16 +136,16 @@ func TestClocksInRealTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), realBound)
+	ctx, cancel := context.WithTimeout(t.Context(), bound)
 	defer cancel()
 	h, err := logInWith(ctx, p.Portals()[0].Address, target.Target(0), initiator.ManagerConfig{
-		Defaults: initiator.LoginSettings{PingInterval: time.Second, PingTimeout: time.Second}, Log: log,
+		Defaults: initiator.LoginSettings{PingInterval: time.Second, PingTimeout: pingTimeout}, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer h.Close()
-	began := time.Now()
+	began, beat := time.Now(), startMetronome()
 	loads := h.underLoad(ctx, 8<<20/blockSize, func() {
 		for n := range cuts {
 			if err := h.cut(ctx, p, realKinds()[n%len(realKinds())]); err != nil {
@@ -116,7 +154,7 @@ func TestClocksInRealTime(t *testing.T) {
 			}
 		}
 	})
-	took := time.Since(began)
+	took, late := time.Since(began), beat.end()
 	if err := <-loads; err != nil {
 		t.Errorf("I/O was lost: %v", err)
 	}
@@ -127,15 +165,18 @@ func TestClocksInRealTime(t *testing.T) {
 		t.Errorf("faults that never fired: %v", unfired)
 	}
 	events := kept.all()
-	judgeRealTime(t, events, cuts, took)
+	if t.Logf("the machine was late by up to %v", late); !long && late > realLateness {
+		tolerance = shortBound
+	}
+	judgeRealTime(t, events, cuts, took, tolerance)
 	wire := events.Where(func(e *trace.Event) bool { return !e.Is(trace.KindSession, trace.KindDevice) })
-	judgeRealTime(t, wire, cuts, took)
+	judgeRealTime(t, wire, cuts, took, tolerance)
 }
 
 // judgeRealTime holds a trace to the guideline, and tells what was measured.
-func judgeRealTime(t *testing.T, events trace.Events, cuts int, took time.Duration) {
+func judgeRealTime(t *testing.T, events trace.Events, cuts int, took, tolerance time.Duration) {
 	terms := clocks.Guideline()
-	terms.Tolerance = realTolerance
+	terms.Tolerance = tolerance
 	findings := clocks.Judge(events, terms)
 	for _, f := range findings {
 		if f.Verdict != scenarios.Pass {

@@ -10,9 +10,10 @@ import (
 	"time"
 )
 
-// Limits of one run of a tool.
+// Limits of one run of a tool. drainTime is how long its output may take to come behind its end: one that it has started may hold it open.
 const (
-	runTime    = 60 * time.Second
+	runTime    = 5 * time.Minute
+	drainTime  = 30 * time.Second
 	outputSize = 1 << 20
 )
 
@@ -32,7 +33,7 @@ func (e *RunError) Error() string {
 func (e *RunError) Unwrap() error { return e.Err }
 
 // Run runs a program and returns what it wrote to its standard output and error, together and in order, the first MiB of it. It is killed
-// with its process group after a minute, or when the context ends. Errors are a *MissingError or a *RunError.
+// with its process group after five minutes, or when the context ends. Errors are a *MissingError or a *RunError.
 func Run(ctx context.Context, program string, args ...string) (string, error) {
 	return run(ctx, nil, program, args...)
 }
@@ -48,7 +49,7 @@ func run(ctx context.Context, environment []string, program string, args ...stri
 	var out output
 	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.Env = environment
-	cmd.WaitDelay = time.Second
+	cmd.WaitDelay = drainTime
 	groupOfItsOwn(cmd)
 	cmd.Cancel = func() error { killGroup(cmd); return nil }
 	err = cmd.Run()

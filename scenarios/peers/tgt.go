@@ -44,8 +44,8 @@ type TGT struct {
 
 // startTime bounds StartTGT; attempts is how many ports are tried, since another program may take one between choosing and binding.
 const (
-	startTime = 20 * time.Second
-	attempts  = 3
+	startTime = 2 * time.Minute
+	attempts  = 10
 )
 
 // StartTGT runs tgtd with the targets and returns when they are there. The context bounds the start only. Errors are a *MissingError, or tell
@@ -107,7 +107,7 @@ func startTGT(ctx context.Context, config TGTConfig) (*TGT, error) {
 	t.cmd = exec.Command(path, "-f", "-C", "0", "-t", "2", "--iscsi", "portal="+t.Address)
 	t.cmd.Env = t.environment()
 	t.cmd.Stdout, t.cmd.Stderr = t.log, t.log
-	t.cmd.WaitDelay = time.Second
+	t.cmd.WaitDelay = drainTime
 	groupOfItsOwn(t.cmd)
 	if err := t.cmd.Start(); err != nil {
 		_ = os.RemoveAll(dir)

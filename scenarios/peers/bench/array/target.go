@@ -94,7 +94,7 @@ const stopTime = 10 * time.Second
 // child starts a program that ends on a signal, or at the end of its standard input where the signal is nil, and reads its first line.
 func child(end os.Signal, program string, args ...string) (*running, string, error) {
 	cmd := exec.Command(program, args...)
-	cmd.WaitDelay = time.Second
+	cmd.WaitDelay = stopTime
 	input, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, "", err
