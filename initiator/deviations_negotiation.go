@@ -48,6 +48,8 @@ type NegotiationDeviations struct {
 	FourExchanges bool
 	// EmptyFirst begins the operational stage with an empty request.
 	EmptyFirst bool
+	// MalformedMethod offers an authentication method of its own whose name holds a slash.
+	MalformedMethod bool
 	// VendorDigest offers a digest under the prefix of keys.
 	VendorDigest bool
 }
@@ -81,5 +83,6 @@ func negotiationRows() []RowDeviation {
 		{"negotiation.six-exchanges-allowed", func(d *Deviations) { d.Negotiation.FourExchanges = true }},
 		{"negotiation.empty-requests-avoided", func(d *Deviations) { d.Negotiation.EmptyFirst = true }},
 		{"negotiation.no-withdrawn-prefixes", func(d *Deviations) { d.Negotiation.VendorDigest = true }},
+		{"negotiation.extension-labels", func(d *Deviations) { d.Negotiation.MalformedMethod = true }},
 	}
 }

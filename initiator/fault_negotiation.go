@@ -57,7 +57,11 @@ func (x *loginExchange) missay(pairs text.Pairs) text.Pairs {
 	if x.dev.Discovery.InLogin && x.stage == pdu.StageOperational && x.ready() {
 		pairs = append(pairs, text.Pair{Key: text.KeySendTargets, Value: "All"})
 	}
-	for _, p := range pairs {
+	for i, p := range pairs {
+		if p.Key == text.KeyAuthMethod && x.dev.Negotiation.MalformedMethod {
+			p.Value += ",Z-com.vendor/auth"
+			pairs[i] = p
+		}
 		f.offered.Set(p.Key, p.Value)
 	}
 	return pairs

@@ -45,6 +45,9 @@ func (s *session) part(c *connection, loggedOut bool) {
 			s.dropAborted(k)
 		case !k.delivered:
 			s.remove(k)
+		case k.immediate && !loggedOut && !s.array.dev.Reassign.KeepsImmediate: // they cannot be carried on (RFC 7143, Section 7.14)
+			s.tellCleared(k)
+			s.remove(k)
 		}
 	}
 	l := &lostConnection{conn: c, loggedOut: loggedOut, free: time.Now()}
@@ -235,7 +238,10 @@ func (s *session) answerAgain(c *connection, r *retained, expDataSN uint32) {
 	case dev.AnyExpDataSN:
 		r.acked = r.count
 	}
-	r.inData, r.response.SNACKTag = false, 0
+	r.inData = false
+	if !dev.KeepsSNACKTag {
+		r.response.SNACKTag = 0
+	}
 	switch {
 	case r.acked == r.count:
 	case r.data == nil: // It has gone at the bound.

@@ -81,6 +81,8 @@ type OfferDeviations struct {
 	EchoesRange bool
 	// DeclaresInSecurity declares MaxRecvDataSegmentLength in responses of the stage SecurityNegotiation.
 	DeclaresInSecurity bool
+	// ProposesMalformedMethod proposes AuthMethod=Z-com.vendor/auth in the stage SecurityNegotiation.
+	ProposesMalformedMethod bool
 	// ProposesWithdrawnMethod proposes AuthMethod=X-com.vendor.auth in the stage SecurityNegotiation.
 	ProposesWithdrawnMethod bool
 }

@@ -16,6 +16,10 @@ type ReassignDeviations struct {
 	AnyKind bool
 	// AnyExpDataSN takes an ExpDataSN beyond what was sent for an acknowledgement of everything.
 	AnyExpDataSN bool
+	// KeepsSNACKTag leaves the SNACK Tag of an R-Data SNACK in the SCSI Response of a task that was reassigned since.
+	KeepsSNACKTag bool
+	// KeepsImmediate keeps immediate commands beyond the loss of their connection, as it does others.
+	KeepsImmediate bool
 	// DiscardAtLoss ends a session with its last connection, whatever Time2Retain says.
 	DiscardAtLoss bool
 	// CountLost counts lost connections against MaxConnections.

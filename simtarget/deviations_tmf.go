@@ -46,6 +46,8 @@ type TaskManagementDeviations struct {
 	QueryAborts bool
 	// TaskSetLooksEmpty answers QUERY TASK SET as if there were no tasks.
 	TaskSetLooksEmpty bool
+	// QueriesManagement carries QUERY TASK out on task management requests.
+	QueriesManagement bool
 	// NexusResetKeepsSession answers I_T NEXUS RESET with success and keeps the session.
 	NexusResetKeepsSession bool
 	// AllImmediate carries out task management requests on arrival, whatever their CmdSN.
@@ -58,6 +60,8 @@ type TaskManagementDeviations struct {
 	TellsAmongFastAbort bool
 	// TellsEverySession sends event 5 to sessions that have not agreed to FastAbort, too.
 	TellsEverySession bool
+	// WaitsForThirdParties does nothing on a logical unit while a command is missing in the order of another session.
+	WaitsForThirdParties bool
 	// AnswersAtOnce answers functions on several tasks without waiting for data that was asked for.
 	AnswersAtOnce bool
 	// AbortsManagement lets ABORT TASK end a task management request.

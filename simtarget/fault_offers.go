@@ -231,6 +231,9 @@ func (l *login) distortOwn(pairs text.Pairs) text.Pairs {
 		if dev.DeclaresInSecurity {
 			pairs.Add(text.KeyMaxRecvDataSegmentLength, "65536")
 		}
+		if dev.ProposesMalformedMethod {
+			pairs.Add(text.KeyAuthMethod, "Z-com.vendor/auth")
+		}
 		if dev.ProposesWithdrawnMethod {
 			pairs.Add(text.KeyAuthMethod, "X-com.vendor.auth")
 		}

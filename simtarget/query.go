@@ -18,7 +18,9 @@ func (s *session) manageQuery(m *management) bool {
 	switch p.Function {
 	case pdu.FunctionQueryTask:
 		code := pdu.TaskResponseComplete
-		if k := s.tasks.find(p.ReferencedTaskTag); k != nil && k.phase != phaseAborted && k.lun == p.LUN {
+		if about := s.managementOf(p.ReferencedTaskTag); about != nil && about != m && !dev.QueriesManagement { // (RFC 7144, Section 6.3)
+			code = pdu.TaskResponseRejected
+		} else if k := s.tasks.find(p.ReferencedTaskTag); k != nil && k.phase != phaseAborted && k.lun == p.LUN {
 			code = pdu.TaskResponseSucceeded
 			if dev.QueryAborts {
 				s.abort(k)

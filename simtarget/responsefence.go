@@ -17,7 +17,7 @@ import (
 // NOP-In for its acknowledgement, and a connection that stays without for the time of pings ends.
 type responseFence struct {
 	of    fencedResponse // empty when it was sent
-	conn  *connection // that carries it; nil before it was sent
+	conn  *connection    // that carries it; nil before it was sent
 	owed  []statusMark
 	held  []fencedResponse // in order
 	timer *time.Timer

@@ -46,6 +46,7 @@ func rowsOffers() []RowDeviation {
 		{"negotiation.exchange.one-key-per-exchange", func(d *Deviations) { d.Offers.TenExchanges = true }},
 		{"negotiation.stage.security-responses-security-keys-only", func(d *Deviations) { d.Offers.DeclaresInSecurity = true }},
 		{"negotiation.names.no-withdrawn-prefixes", func(d *Deviations) { d.Offers.ProposesWithdrawnMethod = true }},
+		{"negotiation.names.extension-labels", func(d *Deviations) { d.Offers.ProposesMalformedMethod = true }},
 	}
 }
 

@@ -12,6 +12,8 @@ func rowsReassign() []RowDeviation {
 		{"recovery.session-continuation.during-retain", func(d *Deviations) { d.Reassign.DiscardAtLoss = true }},
 		{"recovery.single-connection.second-while-recovering", func(d *Deviations) { d.Reassign.CountLost = true }},
 		{"recovery.reassign.not-for-text-or-task-management", func(d *Deviations) { d.Reassign.AnyKind = true }},
+		{"recovery.reassign.snack-tag-zero", func(d *Deviations) { d.Reassign.KeepsSNACKTag = true }},
+		{"recovery.reassign.immediate-commands-end", func(d *Deviations) { d.Reassign.KeepsImmediate = true }},
 		{"recovery.reassign.impossible-expdatasn-ignored", func(d *Deviations) { d.Reassign.AnyExpDataSN = true }},
 	}
 }

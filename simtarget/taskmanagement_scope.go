@@ -2,6 +2,7 @@ package simtarget
 
 import (
 	"slices"
+	"time"
 
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
 	"github.com/iscsispec/iscsispec/scsi"
@@ -14,6 +15,10 @@ import (
 func (s *session) manageUnit(m *management) {
 	a, p := s.array, &m.request
 	dev := &a.dev.TaskManagement
+	if dev.WaitsForThirdParties && a.missesCommands(s) {
+		time.AfterFunc(missingPause, func() { s.manageUnit(m) })
+		return
+	}
 	idle := dev.ClearsNothing && p.Function == pdu.FunctionClearTaskSet
 	if (p.Function != pdu.FunctionAbortTaskSet || a.dev.Sessions.NexusByName) && !idle {
 		a.abortOthers(s, p)
@@ -37,6 +42,21 @@ func (s *session) manageUnit(m *management) {
 		s.faults.doomed, s.faults.dooms = p.CmdSN, true
 	}
 	s.abortAll(takes, m)
+}
+
+// missingPause is how often the deviation WaitsForThirdParties looks.
+const missingPause = time.Second
+
+// missesCommands reports whether a command is missing in the order of a session other than this one, which is open.
+func (a *Array) missesCommands(s *session) bool {
+	missing := false
+	all := a.selected(Which{Target: s.target.Name, Kind: "Normal"})
+	for _, other := range all {
+		other.mu.Lock()
+		missing = missing || other != s && len(other.order.waiting) > 0
+		other.mu.Unlock()
+	}
+	return missing && slices.Contains(all, s)
 }
 
 // abortOthers ends the tasks of other sessions on a logical unit: CLEAR TASK SET and LOGICAL UNIT RESET act on all of them.

@@ -295,6 +295,7 @@ func negotiationFormChecks() []Check {
 		{ID: "negotiation.reserved-words-never-offered", Run: func(t *T) { t.originated(reservedOffer) }},
 		{ID: "negotiation.empty-requests-avoided", Run: emptyRequests},
 		{ID: "negotiation.no-withdrawn-prefixes", Run: func(t *T) { t.originated(withdrawnPrefix) }},
+		{ID: "negotiation.extension-labels", Run: func(t *T) { t.originated(extensionLabel) }},
 		{ID: "keys.digest-offer", Run: func(t *T) { t.originated(digestOffer) }},
 	}
 }
@@ -370,6 +371,16 @@ func withdrawnPrefix(p text.Pair) string {
 	for _, value := range text.ParseList(p.Value) {
 		if slices.ContainsFunc(prefixes[p.Key], func(prefix string) bool { return strings.HasPrefix(value, prefix) }) {
 			return "Y- as the prefix of a private digest, Z- as that of a private method"
+		}
+	}
+	return ""
+}
+
+func extensionLabel(p text.Pair) string {
+	prefix, listed := map[string]string{text.KeyHeaderDigest: "Y-", text.KeyDataDigest: "Y-", text.KeyAuthMethod: "Z-"}[p.Key]
+	for _, value := range text.ParseList(p.Value) {
+		if listed && strings.HasPrefix(value, prefix) && !text.ValidKeyName(value) {
+			return "a name of at most 63 letters, digits and .-+@_"
 		}
 	}
 	return ""

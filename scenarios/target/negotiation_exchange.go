@@ -36,6 +36,7 @@ func negotiationExchangeChecks() []Check {
 		{ID: "negotiation.text.target-text-well-formed", Run: wellFormed},
 		{ID: "negotiation.stage.security-responses-security-keys-only", Run: securityKeysOnly},
 		{ID: "negotiation.names.no-withdrawn-prefixes", Run: withdrawnPrefixes},
+		{ID: "negotiation.names.extension-labels", Run: extensionLabels},
 	}
 }
 
@@ -359,6 +360,23 @@ func withdrawnPrefixes(t *T) {
 				digest := p.Key == text.KeyHeaderDigest || p.Key == text.KeyDataDigest
 				if digest && has(value, "X-", "X#", "Y#", "Z-", "Z#") || p.Key == text.KeyAuthMethod && has(value, "X-", "X#", "Y-", "Y#", "Z#") {
 					t.Fault(p, "no withdrawn or foreign prefix")
+				}
+			}
+		}
+	}
+}
+
+// extensionLabels is negotiation.names.extension-labels.
+func extensionLabels(t *T) {
+	t.conversations()
+	private := map[string]string{text.KeyHeaderDigest: "Y-", text.KeyDataDigest: "Y-", text.KeyAuthMethod: "Z-"}
+	for _, s := range t.texts() {
+		pairs, _ := text.Parse(s.data)
+		for _, p := range pairs {
+			prefix, listed := private[p.Key]
+			for _, value := range text.ParseList(p.Value) {
+				if listed && strings.HasPrefix(value, prefix) && !text.ValidKeyName(value) {
+					t.Fault(p, "a name of at most 63 letters, digits and .-+@_")
 				}
 			}
 		}

@@ -25,6 +25,8 @@ func reassignChecks() []Check {
 		{ID: "recovery.single-connection.second-while-recovering", Run: secondWhileRecovering},
 		{ID: "recovery.reassign.not-for-text-or-task-management", Run: reassignText},
 		{ID: "recovery.reassign.impossible-expdatasn-ignored", Run: impossibleExpDataSN},
+		{ID: "recovery.reassign.snack-tag-zero", Run: snackTagForgotten},
+		{ID: "recovery.reassign.immediate-commands-end", Risk: scenarios.Writes, Run: immediateEnds},
 		{ID: "multi-connection.loss.async-message-on-other", Run: lossIsTold,
 			Defects: []func(*simtarget.Deviations){func(d *simtarget.Deviations) { d.Async.DropNamesCIDZero = true }}},
 	}

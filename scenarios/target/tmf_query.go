@@ -17,6 +17,7 @@ func queryChecks() []Check {
 			t.Part("protocol level 2", func() { t.queryTask(t.levelTwo(), true) })
 			t.Part("below protocol level 2", func() { t.queryTask(t.Open(solicited()), false) })
 		}},
+		{ID: "tmf.query.of-task-management-request", Risk: scenarios.Writes, Run: queryManagement},
 		{ID: "tmf.query.task-set-and-async-event", Risk: scenarios.Writes, Run: queryTaskSet},
 		{ID: "tmf.i-t-nexus-reset.drops-session", Risk: scenarios.Writes, Run: nexusReset},
 	}
@@ -66,6 +67,36 @@ func (t *T) queryTask(c *probe.Conn, levelTwo bool) {
 	case held != pdu.TaskResponseUnsupported && held != pdu.TaskResponseRejected:
 		t.Fail(got, "function not supported", "function rejected", "a Reject")
 	}
+}
+
+// queryManagement is tmf.query.of-task-management-request.
+func queryManagement(t *T) {
+	c := t.levelTwo("TaskReporting=RFC3720")
+	task, r2t := t.Held(c, 0, pattern(57, 4096), oldTag)
+	waiting := c.TaskManagement(pdu.FunctionAbortTaskSet, pdu.ReservedTag, 0)
+	query := c.TaskManagement(pdu.FunctionQueryTask, waiting.ITT, waiting.CmdSN)
+	// A failed write shows in the next event.
+	_ = c.SendAll(pdu.FrameOf(waiting), pdu.FrameOf(query))
+	e := c.AnswerTo(query.ITT)
+	response, is := probe.As[*pdu.TaskManagementResponse](e)
+	early := false
+	for _, s := range t.Received(c) {
+		p, answers := s.PDU.(*pdu.TaskManagementResponse)
+		early = early || answers && p.ITT == waiting.ITT
+	}
+	task.Serve(r2t)
+	t.responded(c, waiting)
+	switch {
+	case !is:
+		t.Fail(e, "function rejected")
+	case early:
+		t.Skip("ABORT TASK SET is answered before the data that was asked for has come, so that nothing is left to ask about.")
+	case response.Response == pdu.TaskResponseUnsupported:
+		t.Skip("The target does not offer QUERY TASK.")
+	case response.Response != pdu.TaskResponseRejected:
+		t.Fail(response.Response, "function rejected")
+	}
+	t.Survives(c, "the session")
 }
 
 func queryTaskSet(t *T) {

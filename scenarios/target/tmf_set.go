@@ -23,6 +23,7 @@ func taskSetChecks() []Check {
 				t.Part(f.String(), func() { t.waitsForData(f) })
 			}
 		}},
+		{ID: "tmf.multi-task.no-wait-for-third-party-commands", Risk: scenarios.Writes, Run: foreignGap},
 		{ID: "tmf.order.non-immediate-waits-for-cmdsn", Risk: scenarios.Writes, Run: resetInOrder},
 		{ID: "tmf.clear-task-set.all-sessions", Risk: scenarios.Writes, Run: clearsAllSessions},
 		{ID: "tmf.lun-reset.other-session-told", Risk: scenarios.Writes, Run: resetToldToOthers},
@@ -195,6 +196,38 @@ func (t *T) waitsForData(f pdu.TaskFunction) {
 		t.Fail(fmt.Sprintf("the answer comes while data is still owed, which then does harm: %v", err), "an answer when the data has come")
 	}
 	t.Warn("The target answers while data that it has asked for is still owed.", e, "an answer when the data has come")
+}
+
+// foreignGap is tmf.multi-task.no-wait-for-third-party-commands.
+func foreignGap(t *T) {
+	a, b := t.Open(probe.Login{}), t.otherInitiator(probe.Login{})
+	if b.Session.Window() < 2 {
+		t.Skip("The command window of the other session takes %d commands.", b.Session.Window())
+	}
+	missing := b.Session.CmdSN
+	b.Session.CmdSN++
+	later := b.Start(probe.TestUnitReady())
+	t.Check(b.Ping(nil), "a ping behind a command that waits")
+	request := a.TaskManagement(pdu.FunctionLogicalUnitReset, pdu.ReservedTag, 0)
+	// A failed write shows in the next event.
+	_ = a.Send(request)
+	e := a.AnswerTo(request.ITT)
+	waits := e.Kind == probe.TimedOut
+	if !waits {
+		t.completeOrSkip(e, pdu.FunctionLogicalUnitReset)
+	}
+	b.Session.CmdSN = missing
+	b.Start(probe.TestUnitReady()).Await()
+	b.Session.CmdSN = missing + 2
+	later.Await()
+	if waits {
+		if _, ok := t.responded(a, request); !ok {
+			t.FailFirmly("no answer to LOGICAL UNIT RESET", "an answer at once")
+		}
+		t.Fail("an answer to LOGICAL UNIT RESET only when another session's missing command had come", "an answer at once")
+	}
+	t.Survives(a, "the session that asked")
+	t.Check(b.ClearUnitAttentions(), "TEST UNIT READY of the other session")
 }
 
 // completeOrSkip ends the part unless an event is the answer "function complete".
