@@ -75,6 +75,7 @@ const late = time.Second
 func (m *Measurement) read(events trace.Events, struck, over time.Duration) {
 	var s *clocks.Session
 	var first clocks.Dial
+	events = withoutGivenUp(events, struck)
 	for _, candidate := range clocks.Sessions(events) {
 		for _, d := range candidate.Dials {
 			if d.FullFeature >= 0 && d.Open(struck) && normal(d) {
