@@ -155,6 +155,12 @@ func (s *Search) tell(found *Found) {
 	}
 	if found.Alone = fails(found.Began); found.Alone {
 		found.Flow = Shrink(found.Began, 0, fails)
+		if plain := healthy; len(found.Flow.Steps) == 0 {
+			plain.Setup = found.Flow.Setup
+			if fails(plain) {
+				found.Flow = plain // What serves every other flow as the proof that the target lives fails by itself.
+			}
+		}
 	}
 	if s.Found != nil && s.Found(*found) {
 		s.stop()

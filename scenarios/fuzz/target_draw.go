@@ -172,8 +172,8 @@ func (d *drawing) keys(s *Step, operationalStage bool) {
 	case 37:
 		s.Pairs = append(s.Pairs, Pair{Key: "GarbageNoEquals", Bare: true})
 	case 38:
-		for i := range 40 + d.Choose("long", 80) {
-			s.Pairs = append(s.Pairs, Pair{Key: "X-long-" + string(rune('a'+i%26)) + string(rune('a'+i/26)) + "{k*50}", Value: "{v*40}"})
+		for i := range 40 + d.Choose("long", 79) {
+			s.Pairs = append(s.Pairs, Pair{Key: "X-long-" + string(rune('a'+i%26)) + string(rune('a'+i/26)) + "{k*53}", Value: "1"})
 		}
 	case 39:
 		if len(s.Pairs) > 1 {

@@ -211,6 +211,10 @@ func (m *model) whole(c *conn, q *request, e *expect) (bool, []sent) {
 	}
 	if c.cutting {
 		c.cutting = false
+		if n := len(c.partial); n > 0 && c.partial[n-1] != 0 {
+			e.fault("negotiation.text.missing-final-nul", negative, 0)
+			c.lenient, c.clouded = true, true
+		}
 		if pairs = split(c.partial); c.answersBytes > 0 {
 			c.clouded = true
 		}

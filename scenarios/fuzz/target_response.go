@@ -14,6 +14,8 @@ type got struct {
 	header pdu.BHS
 	login  pdu.LoginResponse // where it is a Login Response
 	data   []byte
+	// reset tells that the end was a reset: on TCP it can take the answer before it along.
+	reset bool
 	// note says what else is to be told.
 	note string
 }
@@ -64,7 +66,8 @@ func (m *model) judgeRefusal(c *conn, e *expect, g *got) *violation {
 	if class == 0 || class > 3 {
 		return broken("login.response.only-defined-status", "a status of class 0 to 3")
 	}
-	if moves && !e.redirect && !m.set.foreign || !moves && e.may&mRefuse == 0 {
+	busy := m.set.foreign && (g.login.Status() == 0x0301 || g.login.Status() == 0x0302) // Other initiators may have taken what there is.
+	if moves && !e.redirect && !m.set.foreign || !moves && !busy && e.may&mRefuse == 0 {
 		rule := e.rule
 		if e.bars != "" && e.faulty {
 			rule = e.bars
@@ -97,7 +100,7 @@ func (m *model) judgeEnd(c *conn, e *expect, g *got) *violation {
 	if g.kind == Rejected {
 		is, ev = mReject, evReject
 	}
-	if e.may&is == 0 {
+	if e.may&is == 0 && !(g.reset && m.set.foreign && e.may&mRefuse != 0) {
 		rule := e.rule
 		if e.faulty && e.bars != "" {
 			rule = e.bars

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
@@ -14,9 +15,9 @@ import (
 
 // The times of a run.
 const (
-	// patience is how long an answer may take before it counts as silence; dropTime how long a target may take to close.
-	patience = 20 * time.Second
-	dropTime = 10 * time.Second
+	// answerTime is how long an answer may take before it counts as silence; dropTime how long a target may take to close.
+	answerTime = 20 * time.Second
+	dropTime   = 10 * time.Second
 	// roundsMax bounds the requests of a walk.
 	roundsMax = 16
 	// passedMax bounds the PDUs that are passed over while an answer is awaited.
@@ -38,6 +39,8 @@ type run struct {
 	oldResponse string
 	buffer      []byte
 	sent        uint64 // PDUs
+	// patience is how long an answer may take before it counts as silence, 0 for a default; longest the longest wait in a flow, 0 for none.
+	patience, longest time.Duration
 }
 
 // link is the transport of a connection.
@@ -122,7 +125,7 @@ func (r *run) step(s *Step) (*violation, *got, error) {
 		return v, g, nil
 	}
 	if s.Verb == VerbWait {
-		time.Sleep(s.For)
+		time.Sleep(r.lasting(s.For))
 		r.model.waited()
 		return nil, nil, nil
 	}
@@ -143,6 +146,22 @@ func (r *run) step(s *Step) (*violation, *got, error) {
 		return nil, nil, nil
 	}
 	return r.serve(c, s)
+}
+
+// lasting is how long a wait is in this run.
+func (r *run) lasting(d time.Duration) time.Duration {
+	if r.longest > 0 {
+		return min(d, r.longest)
+	}
+	return d
+}
+
+// within is how long an answer may take.
+func (r *run) within() time.Duration {
+	if r.patience > 0 {
+		return r.patience
+	}
+	return answerTime
 }
 
 // open makes the connection where there is none.
@@ -232,7 +251,9 @@ func (r *run) exchange(c *conn, q *request, cut Cut) (*violation, *got, error) {
 	if v == nil {
 		r.after(c, g)
 		if c.state == refused || c.state == moved {
-			v = r.closes(c)
+			if v, next := r.closes(c); v != nil {
+				return v, next, nil
+			}
 		}
 	}
 	return v, g, nil
@@ -252,22 +273,35 @@ func (r *run) after(c *conn, g *got) {
 	}
 }
 
-// closes looks whether the target closes behind a refusal (RFC 7143, Section 11.13.5).
-func (r *run) closes(c *conn) *violation {
+// closes looks whether the target closes behind a refusal (RFC 7143, Section 11.13.5). One that waits, takes no further login, and closes
+// when this side does is within the catalogue's leniency; it is not waited for again.
+func (r *run) closes(c *conn) (*violation, *got) {
 	if r.slow {
-		return nil
+		return nil, nil
 	}
-	if g := r.read(c, dropTime); g.kind == Dropped {
-		return nil
+	g := r.read(c, dropTime)
+	if g.kind == Dropped {
+		return nil, nil
+	}
+	want := broken("login.response.nonzero-status-closes", "the end of the connection behind the refusal")
+	again := conn{number: c.number}
+	q, err := r.polite(&again, &Step{Conn: c.number})
+	if err != nil || g.kind != Silent {
+		return want, g
+	}
+	q.LoginRequest.Data = q.data
+	r.send(c, &q.LoginRequest, Cut{})
+	if g = r.read(c, 2*time.Second); g.kind == Answered {
+		return want, g
+	}
+	if half, can := r.links[c.number].conn.(interface{ CloseWrite() error }); g.kind == Silent && can && half.CloseWrite() == nil {
+		g = r.read(c, dropTime)
 	}
 	r.slow = true
-	l := &r.links[c.number]
-	if half, can := l.conn.(interface{ CloseWrite() error }); can && half.CloseWrite() == nil {
-		if g := r.read(c, dropTime); g.kind == Dropped {
-			return nil // The catalogue's leniency: some wait for the initiator.
-		}
+	if g.kind == Silent {
+		return want, g
 	}
-	return broken("login.response.nonzero-status-closes", "the end of the connection behind the refusal")
+	return nil, nil
 }
 
 // awaitReplaced looks whether the target ends a connection that has lost its place.
@@ -279,7 +313,7 @@ func (r *run) awaitReplaced(c *conn) (*violation, *got) {
 // ask sends a PDU and takes the answer.
 func (r *run) ask(c *conn, p pdu.PDU) *got {
 	r.send(c, p, Cut{}) // What a failed write comes from shows in what is read.
-	return r.read(c, patience)
+	return r.read(c, r.within())
 }
 
 // send writes a PDU, or as much of it as the cut lets through.
@@ -295,7 +329,7 @@ func (r *run) send(c *conn, p pdu.PDU, cut Cut) bool {
 		b = b[:cut.At%len(b)]
 	}
 	r.sent++
-	_ = l.conn.SetWriteDeadline(time.Now().Add(patience))
+	_ = l.conn.SetWriteDeadline(time.Now().Add(r.within()))
 	_, err := l.conn.Write(b)
 	return err == nil
 }
@@ -307,7 +341,7 @@ func (r *run) read(c *conn, within time.Duration) *got {
 	_ = l.conn.SetReadDeadline(time.Now().Add(within))
 	for range passedMax {
 		if err := l.take(g); err != nil {
-			g.kind, g.note = endOf(err), err.Error()
+			g.kind, g.note, g.reset = endOf(err), err.Error(), errors.Is(err, syscall.ECONNRESET)
 			return g
 		}
 		switch g.header.Opcode() {
@@ -320,6 +354,7 @@ func (r *run) read(c *conn, within time.Duration) *got {
 			g.kind = Rejected
 			return g
 		case pdu.OpAsyncMessage:
+			c.counted = false // It took a StatSN.
 			continue
 		case pdu.OpNOPIn:
 			var in pdu.NOPIn

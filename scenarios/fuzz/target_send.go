@@ -279,17 +279,14 @@ func (r *run) serve(c *conn, s *Step) (*violation, *got, error) {
 	}
 	g := r.ask(c, p)
 	v := r.model.judgeServed(c, s.Verb, s, g, answers[s.Verb])
-	if g.kind == Answered && len(g.header) > 28 && c.serving() {
-		c.statSN = statSNOf(&g.header, c.statSN)
-	}
 	return v, g, nil
 }
 
-// statSNOf is the StatSN of an answer that carries one.
-func statSNOf(h *pdu.BHS, otherwise uint32) uint32 {
+// statSNOf is the StatSN of a PDU of full feature phase that takes one.
+func statSNOf(h *pdu.BHS) (uint32, bool) {
 	switch h.Opcode() {
 	case pdu.OpSCSIResponse, pdu.OpNOPIn, pdu.OpTextResponse, pdu.OpLogoutResponse, pdu.OpReject:
-		return uint32(h[24])<<24 | uint32(h[25])<<16 | uint32(h[26])<<8 | uint32(h[27])
+		return uint32(h[24])<<24 | uint32(h[25])<<16 | uint32(h[26])<<8 | uint32(h[27]), true
 	}
-	return otherwise
+	return 0, false
 }

@@ -2,6 +2,7 @@ package fuzz
 
 import (
 	"slices"
+	"strconv"
 
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
 )
@@ -73,7 +74,7 @@ func (m *model) disturb(c *conn, n *nexus) {
 		if o == c || o.state == replaced {
 			continue
 		}
-		same := o.first.ISID == n.isid && (o.session != n || c.clouded)
+		same := o.first.ISID == n.isid && o.session != n && (o.name == n.name || o.clouded || !o.named)
 		if o.begun && (same || c.clouded) {
 			o.lenient = true
 			if o.joins != nil && o.joins.logged {
@@ -176,9 +177,13 @@ func (m *model) waited() {
 // judgeServed holds what came of a request of full feature phase, or of one that came too early, against what may come. Answer is the
 // opcode of the answer that the request asks for.
 func (m *model) judgeServed(c *conn, verb Verb, step *Step, g *got, answer pdu.Opcode) *violation {
-	switch {
-	case !c.serving():
+	if !c.serving() {
 		return m.judgeEarly(c, verb, g)
+	}
+	if v := m.numbered(c, g); v != nil {
+		return v
+	}
+	switch {
 	case c.state == discovery && verb == VerbCommand:
 		return m.judgeUnserved(c, g)
 	}
@@ -209,6 +214,19 @@ func (m *model) judgeServed(c *conn, verb Verb, step *Step, g *got, answer pdu.O
 		return nil
 	}
 	return broken(rule, want...)
+}
+
+// numbered holds the StatSN of an answer in full feature phase against that of the one before (RFC 7143, Section 4.2.2.2).
+func (m *model) numbered(c *conn, g *got) *violation {
+	next, carries := statSNOf(&g.header)
+	if !carries || g.kind != Answered && g.kind != Rejected {
+		return nil
+	}
+	if c.counted && next != c.statSN+1 && !c.clouded {
+		return broken("login.statsn.starts-at-first-response", "StatSN "+strconv.FormatUint(uint64(c.statSN+1), 10))
+	}
+	c.statSN, c.counted = next, true
+	return nil
 }
 
 // loggedOut is for an answered Logout Request (RFC 7143, Section 11.15).
@@ -279,6 +297,9 @@ func (m *model) judgeEarly(c *conn, verb Verb, g *got) *violation {
 
 // judgeSecond is for a Login Request in full feature phase (RFC 7143, Section 11.12).
 func (m *model) judgeSecond(c *conn, g *got) *violation {
+	if v := m.numbered(c, g); v != nil {
+		return v
+	}
 	switch g.kind {
 	case Rejected:
 		m.goTo(c, evReject, c.state)
