@@ -23,6 +23,7 @@ func dataInRows() []RowDeviation {
 		{"datain.interleaved-tasks", func(d *Deviations) { d.DataIn.OneBuffer = true }},
 		{"datain.over-maxburst-sequence", func(d *Deviations) { d.DataIn.CompleteAtFinal = true }},
 		{"residual.overflow", func(d *Deviations) { d.Status.OverflowIsUnderflow = true }},
+		{"residual.count-without-flags", func(d *Deviations) { d.Status.CountWithoutFlags = true }},
 		{"residual.both-flags", func(d *Deviations) { d.Status.BothResiduals = true }},
 		{"sense.delivered", func(d *Deviations) { d.Status.SenseWithLength = true }},
 		{"sense.malformed", func(d *Deviations) { d.Status.SenseBeyondSegment = true }},

@@ -30,6 +30,7 @@ func recoveryRows() []RowDeviation {
 		{"mc.one-severed-erl0", func(d *Deviations) { d.Recovery.WaitForRecovery = true }},
 		{"mc.cid-reinstatement", func(d *Deviations) { d.Recovery.ReuseLiveCID = true }},
 		{"mc.window-shared", func(d *Deviations) { d.Recovery.WindowPerConnection = true }},
+		{"mc.aca-needs-response-fence", func(d *Deviations) { d.Sequencing.SetsNACA = true }},
 		{"mc.add-refused", func(d *Deviations) { d.Recovery.AddFailureEndsSession = true }},
 		{"mc.cmd-ordering-gap", func(d *Deviations) { d.Recovery.LeaveGap = true }},
 	}

@@ -51,6 +51,8 @@ type SequencingDeviations struct {
 	LogoutGarbage bool
 	// NoPadding sends odd data segments without padding.
 	NoPadding bool
+	// SetsNACA sets the NACA bit of all commands of six and ten bytes in sessions that may have several connections.
+	SetsNACA bool
 	// ShortAHSLength leaves the reserved byte out of the AHSLength of an Extended CDB segment.
 	ShortAHSLength bool
 	// CommandsWhileDraining goes on with commands after the target asked for a logout.

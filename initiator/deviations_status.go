@@ -17,6 +17,8 @@ type StatusDeviations struct {
 	OverflowIsUnderflow bool
 	// BothResiduals takes a residual that is overflow and underflow at once, and subtracts it twice.
 	BothResiduals bool
+	// CountWithoutFlags subtracts a residual count though it is neither overflow nor underflow.
+	CountWithoutFlags bool
 	// SenseWithLength delivers sense data with its length in front.
 	SenseWithLength bool
 	// SenseBeyondSegment delivers as much sense data as its length says, however much there is.
@@ -78,6 +80,8 @@ func (c *connection) departStatus(t *task, p *pdu.SCSIResponse, data *[]byte) (d
 		t.received = len(r.Read)
 	case d.OverflowIsUnderflow && p.Overflow:
 		p.Overflow, p.Underflow = false, true
+	case d.CountWithoutFlags && !p.Overflow && p.ResidualCount > 0:
+		p.Underflow = true
 	case d.BothResiduals && p.Overflow && p.Underflow:
 		t.conclude(p.Status, &residuals{}, c.s.dev)
 		r.Transferred = max(0, r.Transferred-2*int(p.ResidualCount))

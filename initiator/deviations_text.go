@@ -1,6 +1,11 @@
 package initiator
 
-import "github.com/iscsispec/iscsispec/iscsi/pdu"
+import (
+	"context"
+
+	"github.com/iscsispec/iscsispec/iscsi/pdu"
+	"github.com/iscsispec/iscsispec/iscsi/text"
+)
 
 // TextDeviations are faults in Text Requests and in what is made of the answers (RFC 7143, Sections 6.4, 11.10 and 11.11).
 type TextDeviations struct {
@@ -22,6 +27,8 @@ type TextDeviations struct {
 	ClearFinalOnContinue bool
 	// LastDeclarationWins takes a key that comes twice as if it had come once.
 	LastDeclarationWins bool
+	// ResumesExchange begins the first exchange after the loss of a connection with the Target Transfer Tag of the one that was lost.
+	ResumesExchange bool
 	// LoginLimit cuts its text at the 8192 bytes of the login, whatever the target has declared.
 	LoginLimit bool
 }
@@ -37,6 +44,27 @@ func (x *textExchange) mistake(p *pdu.TextRequest) {
 	}
 }
 
+// textAsBefore is Text of an initiator that takes an exchange for the session's, which goes on when a connection is lost.
+func (m *Manager) textAsBefore(ctx context.Context, id SessionID, session *Session, pairs text.Pairs) (text.Pairs, error) {
+	s, err := m.find(id)
+	if err != nil {
+		return nil, err
+	}
+	var old, lost uint32
+	s.ask(func() { old, s.lostTTT = s.lostTTT, 0 })
+	session.mu.Lock()
+	session.oldTTT = old
+	session.mu.Unlock()
+	got, err := session.Text(ctx, pairs)
+	session.mu.Lock()
+	session.oldTTT, lost = 0, session.lostTTT
+	session.mu.Unlock()
+	if err != nil {
+		s.ask(func() { s.lostTTT = lost })
+	}
+	return got, err
+}
+
 // textRows are the rows about Text Requests.
 func textRows() []RowDeviation {
 	return []RowDeviation{
@@ -49,6 +77,7 @@ func textRows() []RowDeviation {
 		{"text.cbit-excludes-fbit", func(d *Deviations) { d.Text.FinalWithContinue = true }},
 		{"text.final-bit-kept", func(d *Deviations) { d.Text.ClearFinalOnContinue = true }},
 		{"text.repeated-key-resets", func(d *Deviations) { d.Text.LastDeclarationWins = true }},
+		{"text.ends-with-connection", func(d *Deviations) { d.Text.ResumesExchange = true }},
 		{"text.target-limit-respected", func(d *Deviations) { d.Text.LoginLimit = true }},
 	}
 }

@@ -188,6 +188,9 @@ func (m *Manager) Text(ctx context.Context, id SessionID, pairs text.Pairs) (tex
 	if err != nil {
 		return nil, err
 	}
+	if m.dev.Text.ResumesExchange {
+		return m.textAsBefore(ctx, id, session, pairs)
+	}
 	return session.Text(ctx, pairs)
 }
 

@@ -31,6 +31,7 @@ type managedSession struct {
 	// lastPortal and lastAsync serve deviations of the ID.
 	lastPortal string
 	lastAsync  byte
+	lostTTT    uint32 // Serves the deviation ResumesExchange.
 	cfg        Settings
 	state      State
 	since      time.Time

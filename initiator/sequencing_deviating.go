@@ -50,6 +50,9 @@ func (s *Session) departWindow(exp, highest uint32) {
 // departCommand changes a command as a deviating initiator sends it. The mutex is held.
 func (s *Session) departCommand(t *task, command *pdu.SCSICommand) {
 	dev := &s.dev.Sequencing
+	if dev.SetsNACA && s.params.MaxConnections > 1 {
+		setNACA(&command.CDB)
+	}
 	switch {
 	case dev.FrozenCmdSN && scsi.Opcode(command.CDB[0]) == scsi.OpTestUnitReady:
 		s.window.next--
@@ -64,6 +67,16 @@ func (s *Session) departCommand(t *task, command *pdu.SCSICommand) {
 	case dev.UrgentIsImmediate && command.Attr == pdu.AttrHeadOfQueue:
 		command.Immediate = true
 		s.window.next--
+	}
+}
+
+// setNACA sets the NACA bit in the control byte, which stands last (SAM-5, Section 5.2).
+func setNACA(cdb *[16]byte) {
+	switch cdb[0] >> 5 {
+	case 0:
+		cdb[5] |= 4
+	case 1, 2:
+		cdb[9] |= 4
 	}
 }
 

@@ -52,6 +52,9 @@ type Session struct {
 	late late
 	// oldTags are the tags of the requests that its end left without an answer; only a deviating initiator keeps them.
 	oldTags map[uint32]*Request
+	// lostTTT is the Target Transfer Tag that came last in a text exchange, oldTTT the one with which the next begins, 0 for none: only a
+	// deviating initiator sets them.
+	lostTTT, oldTTT uint32
 }
 
 // sessionPhase orders the life of a session; it only grows.

@@ -45,6 +45,9 @@ func newTextExchange(c *connection, pairs text.Pairs) *textExchange {
 	x := &textExchange{s: c.s, c: c, sent: pairs, ttt: pdu.ReservedTag, itt: pdu.ReservedTag, keys: make(map[string]bool)}
 	_, x.listing = pairs.Get(text.KeySendTargets)
 	x.declareOwn()
+	if c.s.oldTTT != 0 {
+		x.ttt = c.s.oldTTT
+	}
 	if c.s.dev.Discovery.ZeroTTT {
 		x.ttt = 0
 	}
@@ -117,6 +120,9 @@ func (x *textExchange) take(p *pdu.TextResponse, data []byte) error {
 		return wrongText("F and C", "both set", "one of them")
 	case reserved && !dev.FreshOnReservedTTT:
 		return wrongText("Target Transfer Tag", "0xffffffff with F=0", "another value")
+	}
+	if x.s.dev.Text.ResumesExchange {
+		x.s.lostTTT = p.TTT
 	}
 	x.begun, x.ttt, x.lun, x.partial = !p.Final, p.TTT, p.LUN, p.Continue
 	if reserved {

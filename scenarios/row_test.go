@@ -16,7 +16,7 @@ func TestCatalogueHoldsTogether(t *testing.T) {
 			t.Errorf("%s is not found by its ID", r.ID)
 		}
 	}
-	if count[RoleTarget] != 561 || count[RoleInitiator] != 535 {
+	if count[RoleTarget] != 561 || count[RoleInitiator] != 538 {
 		t.Errorf("rows by role: %v; a row may be added, never removed or renamed: adjust the numbers upward only", count)
 	}
 	if len(c.Hash()) != 16 {

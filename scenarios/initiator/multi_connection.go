@@ -36,6 +36,7 @@ func multiConnectionChecks() []Check {
 		with("mc.one-severed-erl0", mcSevered),
 		at(2, with("mc.cid-reinstatement", mcReinstatement)),
 		with("mc.window-shared", mcWindow),
+		with("mc.aca-needs-response-fence", mcNACA),
 		with("mc.add-refused", mcAddRefused),
 		at(1, with("mc.cmd-ordering-gap", mcOrderingGap)),
 	}
@@ -467,4 +468,44 @@ func mcOrderingGap(t *T) {
 	for _, op := range ops {
 		t.recovered(op)
 	}
+}
+
+// mcNACA is mc.aca-needs-response-fence.
+func mcNACA(t *T) {
+	c1, _ := t.pair()
+	if r := c1.Params.TaskReporting; r == "ResponseFence" || r == "FastAbort" {
+		t.Skip("NOT-TESTABLE: TaskReporting=%s was agreed.", r)
+	}
+	since, seen := t.Now(), 0
+	for _, op := range []Op{Read{Blocks: 8}, Write{Blocks: 8}, Inquiry{}, TestUnitReady{}} {
+		t.Do(op)
+	}
+	for _, h := range t.heard(since) {
+		command, is := h.PDU.(*pdu.SCSICommand)
+		if !is {
+			continue
+		}
+		seen++
+		if control, has := controlByte(command); has && control&4 != 0 {
+			t.Fail(h.String(), "no command with NACA=1 while the target does not keep the response fence")
+		}
+	}
+	if seen == 0 {
+		t.Unclear("No command came.")
+	}
+}
+
+// controlByte is that of a command whose CDB has it at a place of its length (SPC-4, Section 4.2.5.1).
+func controlByte(p *pdu.SCSICommand) (control byte, has bool) {
+	switch p.CDB[0] >> 5 {
+	case 0:
+		return p.CDB[5], true
+	case 1, 2:
+		return p.CDB[9], true
+	case 4:
+		return p.CDB[15], true
+	case 5:
+		return p.CDB[11], true
+	}
+	return 0, false
 }

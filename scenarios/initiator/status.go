@@ -18,6 +18,7 @@ func statusChecks() []Check {
 		{ID: "residual.underflow", Run: residualUnderflow},
 		{ID: "residual.overflow", Run: residualOverflow},
 		{ID: "residual.both-flags", Run: residualBoth},
+		{ID: "residual.count-without-flags", Run: residualWithoutFlags},
 		{ID: "sense.delivered", Run: senseDelivered},
 		{ID: "sense.malformed", Run: senseMalformed},
 		{ID: "status.crc-sense-not-retried", Run: crcSense},
@@ -105,6 +106,20 @@ func residualBoth(t *T) {
 		t.transferred(r, 4*kib)
 	}
 	t.RAlive()
+}
+
+func residualWithoutFlags(t *T) {
+	c := t.Session()
+	op, task := t.reading(c, 4)
+	c.DataIn(task, 0, 4*kib, Final)
+	c.Status(task, scsi.StatusGood, func(p *pdu.SCSIResponse) { p.Overflow, p.Underflow, p.ResidualCount = false, false, kib })
+	r := t.concluded(op)
+	if !r.Good() {
+		t.Fail(r, "GOOD: a residual count without the O or U bit is ignored")
+	}
+	t.Pattern(r.Data, 0)
+	t.transferred(r, 4*kib)
+	t.RIgnore(c)
 }
 
 // senses are the sense data that a requester is to get, and what stands behind them in the segment.

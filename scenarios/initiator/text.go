@@ -22,6 +22,7 @@ func textChecks() []Check {
 		{ID: "text.cbit-excludes-fbit", Base: smallSegments, Run: longText},
 		{ID: "text.final-bit-kept", Run: finalBitKept},
 		{ID: "text.repeated-key-resets", Run: repeatedKey},
+		{ID: "text.ends-with-connection", Run: textEndsWithConnection},
 		{ID: "text.target-limit-respected", Base: smallSegments, Run: textLimit},
 	}
 }
@@ -390,4 +391,25 @@ func textLimit(t *T) {
 	}
 	t.Part("data session", func() { run(t.Session()) })
 	t.Part("discovery session", func() { run(t.discoverySession()) })
+}
+
+// textEndsWithConnection is text.ends-with-connection.
+func textEndsWithConnection(t *T) {
+	c := t.Session()
+	op, r, _ := t.negotiating(c, declared)
+	ttt := c.More(r, nil)
+	c.Continued(r, ttt)
+	c.Sever()
+	if op != nil {
+		op.Wait() // how the exchange ended for its requester is the requester's business
+	}
+	again := t.back(c)
+	t.Probe()
+	op, r, e := t.negotiating(again, declared)
+	if r.TTT != pdu.ReservedTag {
+		t.Fail(e, "a Text Request with TTT 0xffffffff, which begins an exchange")
+	}
+	again.Text(r, nil)
+	t.endsWell(op)
+	t.Probe()
 }
