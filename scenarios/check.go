@@ -56,6 +56,17 @@ func (r Risk) String() string {
 // MarshalText writes the risk's word.
 func (r Risk) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
+// UnitUse is what a check does to a logical unit that others may use meanwhile.
+type UnitUse uint8
+
+// The uses. Those who share a logical unit keep to blocks of their own (Env.Range). Who spares it notices nothing of what becomes of its
+// tasks and its blocks. Who seizes it may end the tasks of others, or keep others out.
+const (
+	UnitShared UnitUse = iota
+	UnitSpared
+	UnitSeized
+)
+
 // Limits bound one check. A zero field means the default of the runner.
 type Limits struct {
 	// Run is the check's own deadline, on the clock that the check sees: virtual in a bubble, else the wall clock.
@@ -74,8 +85,14 @@ type Check struct {
 	// Risk is what the operator has to allow.
 	Risk Risk
 	// Sessions is how many sessions the check has at once at most, where it may run beside others at one real peer: it neither changes what
-	// they see nor depends on what they do, sessions that come and go and writes included. 0 means that it runs alone.
+	// they see nor depends on what they do, sessions that come and go and writes to other blocks included. 0 means that it runs alone.
 	Sessions int
+	// Unit says what the check does to the logical unit under test, where it runs beside others.
+	Unit UnitUse
+	// Waits is how long the check lasts at least, since it waits, on a peer that gives it no reason to end before; 0 where that is less than
+	// some seconds. WaitsFor says what for.
+	Waits    time.Duration
+	WaitsFor string
 	// Limits may widen or narrow the runner's.
 	Limits Limits
 	// Accepts lists all accepted outcomes in words, for "Expected: a or b". An Outcome may narrow them.
@@ -131,6 +148,10 @@ type Env struct {
 	Deviation *Deviation
 	// Abilities says what is known about the peer.
 	Abilities Abilities
+	// Beside tells that other checks of the same peer may run meanwhile. Of the Ranges into which they divide the blocks of the logical unit,
+	// the check keeps to the one with the number Range, from 0; with 0 Ranges the unit is all its own.
+	Beside        bool
+	Range, Ranges int
 
 	// Peer and Log are the Stage's. They are nil where the suite brings its own peers.
 	Peer *Peer

@@ -26,6 +26,9 @@ type Suite struct {
 	Abilities Abilities
 	// Sessions is how many sessions a real peer bears at once, for checks that may run side by side (Check.Sessions); 0 means that none do.
 	Sessions int
+	// Ranges is into how many ranges of blocks the checks that share the logical unit divide it (Env.Range): no more of them run at once. 0
+	// means that they need none.
+	Ranges int
 	// Peer describes in a few words who is judged, for the run header.
 	Peer string
 }

@@ -53,6 +53,8 @@ type Result struct {
 	// Standing and Because (the entry's reason) come from the baseline.
 	Standing Standing `json:"standing,omitempty"`
 	Because  string   `json:"because,omitempty"`
+	// Beside is what the check came to when it ran beside others, where that was another verdict than this one, which it came to alone.
+	Beside string `json:"beside,omitempty"`
 	// Capture is the path of the pcapng file, relative to the run's folder; empty where no PDU was seen.
 	Capture string `json:"capture,omitempty"`
 	// Replay is the command line that runs this check alone again. It holds no secret.
@@ -74,6 +76,11 @@ func (r *Result) Expected() bool {
 		return false
 	}
 	return r.Verdict == Pass || r.Verdict == Warn || r.Verdict == Skip
+}
+
+// settled tells whether a result of a check that ran beside others is beyond doubt: others cannot have brought it about.
+func (r *Result) settled() bool {
+	return r.Standing == Known || r.Standing == "" && (r.Verdict == Pass || r.Verdict == Skip)
 }
 
 // Summary counts results.

@@ -52,29 +52,33 @@ type Runner struct {
 	OnResult func(r *Result) error
 }
 
-// Run runs the entries and returns their results in the order of the list, and behind them the rows that monitors found broken, each once. When ctx ends, no further check is taken up,
-// results of checks that the end disturbed are dropped, and the error is ctx's cause. Any other error is OnResult's.
+// Run runs the entries and returns their results in the order of the list, and behind them the rows that monitors found broken, each once. What
+// a check found while others ran at the same peer counts only where it passed or was skipped, or where a baseline knows it: else the check runs
+// again alone, and what it finds then counts. When ctx ends, no further check is taken up, results of checks that the end disturbed are
+// dropped, and the error is ctx's cause. Any other error is OnResult's.
 func (r *Runner) Run(ctx context.Context, entries []Entry) ([]*Result, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	type done struct {
-		place  int
+		turn
 		result *Result
 	}
 	finished := make(chan done)
 	order, running := turnsOf(entries, r.Workers), 0
+	doubtful := map[int]*Result{} // what came of checks in company that run again
 	start := func() {
 		for ctx.Err() == nil {
-			place, may := order.next()
+			now, may := order.next()
 			if !may {
 				return
 			}
 			running++
+			first := doubtful[now.place] == nil
 			go func() {
-				if r.OnStart != nil {
-					r.OnStart(entries[place])
+				if r.OnStart != nil && first {
+					r.OnStart(entries[now.place])
 				}
-				finished <- done{place, r.One(ctx, entries[place], nil)}
+				finished <- done{now, r.one(ctx, entries[now.place], nil, now)}
 			}()
 		}
 	}
@@ -95,7 +99,13 @@ func (r *Runner) Run(ctx context.Context, entries []Entry) ([]*Result, error) {
 	for start(); running > 0; start() {
 		d := <-finished
 		running--
-		order.ended(d.place)
+		if order.ended(d.turn, !d.result.settled()) {
+			doubtful[d.place] = d.result
+			continue
+		}
+		if first := doubtful[d.place]; first != nil && first.Verdict != d.result.Verdict {
+			d.result.Beside = fmt.Sprintf("%v: %s", first.Verdict, first.Reason)
+		}
 		start()
 		if r.OnEnd != nil {
 			r.OnEnd(entries[d.place])
@@ -121,8 +131,16 @@ func (r *Runner) Run(ctx context.Context, entries []Entry) ([]*Result, error) {
 // One runs one check, with a deviation in the peer or, with nil, against the peer as it is. It always comes back: a check
 // that outlasts the watchdog is left behind and reported as Broken.
 func (r *Runner) One(ctx context.Context, e Entry, deviation *Deviation) *Result {
+	return r.one(ctx, e, deviation, turn{})
+}
+
+// one runs one check in its turn.
+func (r *Runner) one(ctx context.Context, e Entry, deviation *Deviation, now turn) *Result {
 	env := &Env{T: r.T, Check: e.Check, Seed: SeedFor(r.Seed, e.ID), Virtual: e.Of.Virtual, Strict: r.Strict,
-		Allow: r.Allow, Deviation: deviation, Abilities: e.Of.Abilities, Limits: r.limits(e)}
+		Allow: r.Allow, Deviation: deviation, Abilities: e.Of.Abilities, Limits: r.limits(e), Beside: now.beside, Range: now.blocks}
+	if now.beside && e.Unit == UnitShared {
+		env.Ranges = e.Of.Ranges
+	}
 	var outcome Outcome
 	if reason := r.Unfit(e); reason != "" {
 		outcome = Skipped(reason)

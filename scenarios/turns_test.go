@@ -94,3 +94,102 @@ func TestAnEarlyEndTakesUpNoFurtherCheck(t *testing.T) {
 		}
 	})
 }
+
+// besides makes checks of one session each, each of which lasts a second, with so many uses of the logical unit.
+func besides(g *gauge, units ...UnitUse) []Check {
+	checks := gauged(g, make([]int, len(units))...)
+	for i, unit := range units {
+		checks[i].Sessions, checks[i].Unit = 1, unit
+	}
+	return checks
+}
+
+func TestTheLogicalUnitIsSeizedByOneWhenNobodySharesIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gauge{running: map[string]int{}}
+		suite := Suite{Name: "s", Sessions: 100, Ranges: 2, Checks: besides(g,
+			UnitSeized, UnitShared, UnitSpared, UnitShared, UnitSeized, UnitShared)}
+		suite.Checks[2].Waits = time.Minute
+		var mu sync.Mutex
+		using, ranges := map[UnitUse]int{}, map[int]int{}
+		for i := range suite.Checks {
+			unit, of := suite.Checks[i].Unit, suite.Checks[i].Run
+			suite.Checks[i].Run = func(ctx context.Context, env *Env) Outcome {
+				mu.Lock()
+				using[unit]++
+				if unit == UnitShared {
+					ranges[env.Range]++
+				}
+				if !env.Beside || using[UnitSeized] > 1 || using[UnitSeized] > 0 && using[UnitShared] > 0 || ranges[env.Range] > 1 || env.Range > 1 {
+					t.Errorf("%s runs with %v, in range %d", env.Check.ID, using, env.Range)
+				}
+				mu.Unlock()
+				if unit == UnitSpared {
+					time.Sleep(4 * time.Second)
+				}
+				o := of(ctx, env)
+				mu.Lock()
+				defer mu.Unlock()
+				using[unit]--
+				if unit == UnitShared {
+					ranges[env.Range]--
+				}
+				return o
+			}
+		}
+		began := time.Now()
+		results := run(t, Runner{}, suite)
+		// 3 that share 2 ranges take 2 s, 2 that seize another 2; the one that spares the unit takes 5 s beside them.
+		if lasted := time.Since(began); lasted != 5*time.Second || len(results) != 6 {
+			t.Errorf("%v, %d results", lasted, len(results))
+		}
+	})
+}
+
+func TestWhatIsFoundInCompanyHasToBeFoundAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gauge{running: map[string]int{}}
+		suite := Suite{Name: "s", Sessions: 100, Checks: besides(g, UnitShared, UnitShared, UnitShared, UnitShared)}
+		said := func(i int, company, alone Outcome) {
+			before := suite.Checks[i].Run
+			suite.Checks[i].Run = func(ctx context.Context, env *Env) Outcome {
+				before(ctx, env)
+				if env.Beside {
+					return company
+				}
+				return alone
+			}
+		}
+		said(0, Unclear("disturbed"), Passed(""))
+		said(1, Failed("a finding"), Failed("a finding"))
+		said(2, Skipped("nothing to see"), Failed("never asked"))
+		began := time.Now()
+		results := run(t, Runner{}, suite)
+		if lasted := time.Since(began); lasted != 3*time.Second || len(results) != 4 {
+			t.Fatalf("%v, %d results: want one second in company and two alone", lasted, len(results))
+		}
+		for i, want := range []struct {
+			verdict Verdict
+			beside  string
+		}{{Pass, "inconclusive: disturbed"}, {Fail, ""}, {Skip, ""}, {Pass, ""}} {
+			if r := results[i]; r.Verdict != want.verdict || r.Beside != want.beside {
+				t.Errorf("result %d is %v, beside others %q; want %v, %q", i, r.Verdict, r.Beside, want.verdict, want.beside)
+			}
+		}
+	})
+}
+
+// A finding of a check that nobody kept company needs no second look.
+func TestACheckWithoutCompanyRunsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gauge{running: map[string]int{}}
+		suite := Suite{Name: "s", Sessions: 100, Checks: besides(g, UnitShared)}
+		suite.Checks[0].Run = func(context.Context, *Env) Outcome {
+			g.order = append(g.order, "run")
+			return Failed("a finding")
+		}
+		if results := run(t, Runner{}, suite); len(g.order) != 1 || len(results) != 1 || results[0].Verdict != Fail {
+			t.Errorf("%d runs, %d results", len(g.order), len(results))
+		}
+	})
+}

@@ -18,6 +18,7 @@ type checkOptions struct {
 	strict     bool
 	workers    int
 	quiet      bool
+	verbose    bool
 }
 
 func (p *program) checkCommand() *cobra.Command {
@@ -57,6 +58,7 @@ func (p *program) checkFlags(cmd *cobra.Command, o *checkOptions) {
 	flags.BoolVar(&o.strict, "strict", false, "count every warning as a failure")
 	flags.IntVar(&o.workers, "workers", 0, "checks at once; 0 means one for each core")
 	flags.BoolVar(&o.quiet, "quiet", false, "print only failures and the summary")
+	flags.BoolVar(&o.verbose, "verbose", false, "say also which checks on the wall clock lasted longest, and what they waited for")
 }
 
 // allowed reads --allow.

@@ -93,6 +93,7 @@ func (p *program) record(cmd *cobra.Command, o *checkOptions, registry *scenario
 	if err := folder.finish(results, wall, interrupted); err != nil {
 		return &statusError{exitDefect, fmt.Errorf("writing the reports: %w", err)}
 	}
+	tellLongest(con, entries, results, o.verbose)
 	tell(con, o.out, results, wall)
 	annotate(cmd.OutOrStdout(), results)
 	if interrupted {

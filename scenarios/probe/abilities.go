@@ -171,7 +171,7 @@ func (p *Prober) learnNeighbours(a *Abilities, login Login) {
 }
 
 // SessionsMax is how many sessions at once are tried while the abilities are learned. More would take them from the target's other initiators.
-const SessionsMax = 12
+const SessionsMax = 32
 
 // more tells how many sessions, most at the highest, a target grants beside those that are open.
 func (p *Prober) more(login Login, most int) (n int) {

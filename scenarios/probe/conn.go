@@ -140,8 +140,11 @@ const asideMax = 4096
 
 // AnswerTo waits within the answer timeout for the next event that belongs to a task, and sets other PDUs aside for Next. A
 // Reject belongs to the task whose header it returns. Events that are no PDU end the waiting whatever the task.
-func (c *Conn) AnswerTo(itt uint32) Event {
-	return c.Await(c.prober.opts.AnswerTimeout, func(e Event) bool { return answers(e, itt) })
+func (c *Conn) AnswerTo(itt uint32) Event { return c.AnswerWithin(c.prober.opts.AnswerTimeout, itt) }
+
+// AnswerWithin is AnswerTo with another time than the answer timeout.
+func (c *Conn) AnswerWithin(within time.Duration, itt uint32) Event {
+	return c.Await(within, func(e Event) bool { return answers(e, itt) })
 }
 
 // Await waits for the next PDU that matches, and sets others aside for Next. Events that are no PDU end the waiting.

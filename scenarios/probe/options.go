@@ -35,6 +35,9 @@ type Options struct {
 	LUN uint64
 	// Unit is the size of the logical unit under test where it is known; zero means that READ CAPACITY is asked.
 	Unit Capacity
+	// First is the block at which the check's own blocks begin, where others use the logical unit too, and Own how many they are; 0 means all
+	// from there on. READs and WRITEs count their blocks from First.
+	First, Own uint32
 	// InitiatorName is "" for DefaultInitiatorName.
 	InitiatorName string
 	// CHAP are the probe's credentials. Where they are set, logins authenticate unless they say otherwise.

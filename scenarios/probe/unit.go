@@ -74,20 +74,21 @@ func (c *Conn) blocks(n int) (count uint16, blockSize int, err error) {
 	return uint16(total), size, nil
 }
 
-// ReadCommand makes the catalogue's "READ of n bytes": READ(10) from block lba, n rounded up to whole blocks.
+// ReadCommand makes the catalogue's "READ of n bytes": READ(10) from block lba of the check's own, n rounded up to whole
+// blocks.
 func (c *Conn) ReadCommand(lba uint32, n int) (Command, error) {
 	count, size, err := c.blocks(n)
-	return Command{CDB: scsi.Read10(lba, count), Read: int(count) * size}, err
+	return Command{CDB: scsi.Read10(c.prober.opts.First+lba, count), Read: int(count) * size}, err
 }
 
-// WriteCommand makes the catalogue's "WRITE of n bytes": WRITE(10) of data to block lba. Data is filled up with zeros to whole
-// blocks.
+// WriteCommand makes the catalogue's "WRITE of n bytes": WRITE(10) of data to block lba of the check's own. Data is filled up
+// with zeros to whole blocks.
 func (c *Conn) WriteCommand(lba uint32, data []byte) (Command, error) {
 	count, size, err := c.blocks(len(data))
 	if missing := int(count)*size - len(data); missing > 0 {
 		data = append(bytes.Clone(data), make([]byte, missing)...)
 	}
-	return Command{CDB: scsi.Write10(lba, count), Write: data}, err
+	return Command{CDB: scsi.Write10(c.prober.opts.First+lba, count), Write: data}, err
 }
 
 // TestUnitReady is the command that touches nothing.

@@ -39,7 +39,9 @@ func Checks() []Check {
 
 // scenario turns the check into what the registry takes.
 func (c Check) scenario() scenarios.Check {
-	s := scenarios.Check{ID: c.ID, Needs: c.Needs, Risk: c.Risk, Sessions: beside[c.ID], Limits: c.Limits, Accepts: c.Accepts, Run: c.run}
+	company, waits := mannerOf(c.ID), waitOf(c.ID)
+	s := scenarios.Check{ID: c.ID, Needs: c.Needs, Risk: c.Risk, Sessions: company.sessions, Unit: company.unit, Waits: waits.lasts,
+		WaitsFor: waits.what, Limits: c.Limits, Accepts: c.Accepts, Run: c.run}
 	set := c.Defects
 	for _, row := range simtarget.RowDeviations() {
 		if row.Row == c.ID {

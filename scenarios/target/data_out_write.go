@@ -157,7 +157,7 @@ func strayFlood(t *T) {
 // shorter is a WRITE of data whose CDB says another number of blocks.
 func (t *T) shorter(c *probe.Conn, data []byte, blocks uint16) probe.Command {
 	command := t.askedFor(c, 0, data)
-	command.CDB = scsi.Write10(0, blocks)
+	command.CDB = scsi.Write10(t.Options().First, blocks)
 	return command
 }
 

@@ -125,7 +125,7 @@ const leftAlone = time.Minute
 func idleDiscovery(t *T) {
 	c := t.Open(probe.Login{Discovery: true})
 	t.SendTargets(c)
-	if e := c.NextOfAll(leftAlone); e.Kind != probe.TimedOut && e.Kind != probe.Interrupted && !e.Ended() {
+	if e := c.NextOfAll(t.patient(leftAlone)); e.Kind != probe.TimedOut && e.Kind != probe.Interrupted && !e.Ended() {
 		t.Fail(e, "nothing", "a drop")
 	}
 }

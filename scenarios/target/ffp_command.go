@@ -197,7 +197,7 @@ func (t *T) bidirectional(length int) {
 		t.Skip("The logical unit has blocks of %d bytes.", unit.BlockSize)
 	}
 	old, data := t.Content(c, 0, n), pattern(86, n)
-	r := c.Execute(probe.Command{CDB: scsi.XDWriteRead10(0, uint16(n/unit.BlockSize)), Write: data, Patch: func(p *pdu.SCSICommand) {
+	r := c.Execute(probe.Command{CDB: scsi.XDWriteRead10(t.Options().First, uint16(n/unit.BlockSize)), Write: data, Patch: func(p *pdu.SCSICommand) {
 		p.Read = true
 		p.SetExpectedReadDataLength(uint32(length))
 	}})

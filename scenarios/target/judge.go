@@ -19,6 +19,7 @@ func (t *T) Login(l probe.Login) *probe.LoginResult {
 	}
 	t.besideOther(l)
 	r := t.Prober.Login(l)
+	t.denied = t.denied || !r.Granted()
 	elsewhere := !l.Portal.IsZero() && l.Portal.HostPort() != t.Options().Portal.HostPort()
 	switch {
 	case r.Outcome == probe.LoginInterrupted:

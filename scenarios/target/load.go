@@ -17,12 +17,15 @@ func solicited(more ...string) probe.Login {
 // inquiry asks for the standard data as ordinary initiators do.
 func inquiry() probe.Command { return probe.Command{CDB: scsi.Inquiry(96), Read: 96} }
 
-// room cuts a number of bytes to what the logical unit holds from block lba on.
+// room cuts a number of bytes to what the check's own blocks hold from block lba on.
 func (t *T) room(c *probe.Conn, lba uint32, n int) int {
 	unit, err := c.Capacity()
 	t.Check(err, "the size of the logical unit")
-	free := (unit.Blocks - min(unit.Blocks, uint64(lba))) * uint64(unit.BlockSize)
-	return int(min(uint64(n), free))
+	own := unit.Blocks - min(unit.Blocks, uint64(t.Options().First))
+	if t.Options().Own > 0 {
+		own = min(own, uint64(t.Options().Own))
+	}
+	return int(min(uint64(n), (own-min(own, uint64(lba)))*uint64(unit.BlockSize)))
 }
 
 // mixture makes n commands of different kinds; half of the transfers are writes where the logical unit may be written to.

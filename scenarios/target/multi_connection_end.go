@@ -156,7 +156,7 @@ func lateCommandsEnd(t *T) {
 	// A failed write shows in the next event.
 	_ = c.Send(request)
 	early := false
-	e := c.AnswerTo(request.ITT)
+	e := c.AnswerWithin(t.patient(t.Options().AnswerTimeout), request.ITT)
 	switch answer, is := probe.As[*pdu.TaskManagementResponse](e); {
 	case e.Ended():
 		t.Warn("The target drops the connection over an immediate request with a CmdSN to come.", e, "an answer after the missing command")

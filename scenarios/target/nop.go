@@ -76,7 +76,7 @@ func pingOfTarget(t *T) {
 		t.Skip("The target sends NOP-In, but no ping.")
 	}
 	if ping == nil {
-		t.Skip("The target sends no ping within %v.", idleTime)
+		t.Skip("The target sends no ping within %v.", t.patient(idleTime))
 	}
 	if len(ping.Data) > 0 {
 		t.Fail(fmt.Sprintf("a ping with %d bytes", len(ping.Data)), "a ping without data")
@@ -93,7 +93,7 @@ func pingOfTarget(t *T) {
 // awaitPing waits for a NOP-In that asks for an answer. It ends the part when the target drops the connection over one that could not be
 // answered, since it had no Target Transfer Tag.
 func (t *T) awaitPing(c *probe.Conn) (ping *pdu.NOPIn, untagged bool) {
-	until := time.Now().Add(idleTime)
+	until := time.Now().Add(t.patient(idleTime))
 	for range 64 {
 		e := c.NextOfAll(time.Until(until))
 		in, is := probe.As[*pdu.NOPIn](e)

@@ -211,8 +211,8 @@ func informationOnly(t *T) {
 func pingsAnswered(t *T) {
 	c := t.Open(probe.Login{})
 	count := 0
-	for until := time.Now().Add(answeringTime); time.Now().Before(until); {
-		e := c.Next(min(idleTime, time.Until(until)))
+	for until := time.Now().Add(t.patient(answeringTime)); time.Now().Before(until); {
+		e := c.Next(min(t.patient(idleTime), time.Until(until)))
 		if e.Ended() {
 			t.FailFirmly(e, "a connection that stays while each ping is answered")
 		}
@@ -223,13 +223,13 @@ func pingsAnswered(t *T) {
 			}
 		}
 		if count = pings; count == 0 && e.Kind == probe.TimedOut {
-			t.Skip("The target sends no ping within %v.", idleTime)
+			t.Skip("The target sends no ping within %v.", t.patient(idleTime))
 		}
 	}
 	t.Survives(c, "the session whose pings were answered")
 	silent := t.clone(probe.Login{})
 	silent.AnswerPings = false
-	for until := time.Now().Add(answeringTime); time.Now().Before(until); {
+	for until := time.Now().Add(t.patient(answeringTime)); time.Now().Before(until); {
 		if e := silent.NextOfAll(time.Until(until)); e.Kind != probe.Arrived {
 			break // what a target does without answers is its own choice
 		}

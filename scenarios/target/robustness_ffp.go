@@ -77,6 +77,12 @@ func (t *T) deaf() *deafPeer {
 	return nil
 }
 
+// deafTime is how long a peer does not read, and deafProbes how often others are looked at meanwhile.
+const (
+	deafTime   = time.Minute
+	deafProbes = 12
+)
+
 func stopsReading(t *T) {
 	other := t.Open(probe.Login{})
 	n := t.room(other, 0, 2<<20)
@@ -93,8 +99,8 @@ func stopsReading(t *T) {
 		}
 		c.cmdSN++
 	}
-	for range 12 {
-		if !t.Pause(5 * time.Second) {
+	for range deafProbes {
+		if !t.Pause(t.patient(deafTime) / deafProbes) {
 			return
 		}
 		t.Survives(other, "the session beside a peer that does not read")
@@ -102,14 +108,17 @@ func stopsReading(t *T) {
 	t.Note("%d reads of %d bytes were asked for, and nothing was read", c.cmdSN-1, n)
 }
 
+// halfClosedTime is how long a target may keep a connection that the initiator has half-closed.
+const halfClosedTime = 2 * time.Minute
+
 func halfClose(t *T) {
 	c := t.Open(probe.Login{})
 	c.Start(t.Read(c, 0, 65536))
 	if c.Shut() != nil {
 		t.Skip("The transport cannot close one direction.")
 	}
-	for began := time.Now(); time.Since(began) < 2*time.Minute; {
-		e := c.NextOfAll(2*time.Minute - time.Since(began))
+	for began := time.Now(); time.Since(began) < halfClosedTime; {
+		e := c.NextOfAll(halfClosedTime - time.Since(began))
 		if e.Ended() {
 			t.Note("the target closes %v after the FIN", time.Since(began).Round(time.Second))
 			return
@@ -145,7 +154,7 @@ func reservedTag(t *T) {
 }
 
 func contradictions(t *T) {
-	read := append(scsi.Read10(0, 1), make([]byte, 6)...)
+	read := append(scsi.Read10(t.Options().First, 1), make([]byte, 6)...)
 	for _, variant := range []struct {
 		name   string
 		patch  func(p *pdu.SCSICommand)
@@ -154,7 +163,7 @@ func contradictions(t *T) {
 	}{
 		{"READ with R=1, W=1", func(p *pdu.SCSICommand) { p.Read, p.Write, p.CDB = true, true, [16]byte(read) }, false, false},
 		{"WRITE with F=0 under InitialR2T=Yes", func(p *pdu.SCSICommand) {
-			p.Write, p.Final, p.CDB = true, false, [16]byte(append(scsi.Write10(0, 1), make([]byte, 6)...))
+			p.Write, p.Final, p.CDB = true, false, [16]byte(append(scsi.Write10(t.Options().First, 1), make([]byte, 6)...))
 		}, true, true},
 		{"TEST UNIT READY with F=0, R=0, W=0", func(p *pdu.SCSICommand) { p.Final, p.ExpectedDataTransferLength = false, 0 }, true, false},
 		{"READ with R=0, W=1", func(p *pdu.SCSICommand) { p.Read, p.Write, p.CDB = false, true, [16]byte(read) }, false, false},
@@ -215,7 +224,7 @@ func hugeEDTL(t *T) {
 		name  string
 		write bool
 		cdb   []byte
-	}{{"READ of one block", false, scsi.Read10(0, 1)}, {"WRITE of one block", true, scsi.Write10(0, 1)}, {"TEST UNIT READY", false, scsi.TestUnitReady()}} {
+	}{{"READ of one block", false, scsi.Read10(t.Options().First, 1)}, {"WRITE of one block", true, scsi.Write10(t.Options().First, 1)}, {"TEST UNIT READY", false, scsi.TestUnitReady()}} {
 		t.Part(variant.name, func() {
 			if variant.write && !t.MayWrite() {
 				t.Skip("The logical unit must not be written to.")
@@ -347,17 +356,23 @@ func strayLogins(t *T) {
 	t.Survives(other, "the session beside stray Login Requests")
 }
 
+// heldTime is how long a WRITE is held, and heldProbes how many READs have to complete meanwhile.
+const (
+	heldTime   = 2 * time.Minute
+	heldProbes = 12
+)
+
 func dataNeverComes(t *T) {
 	c := t.Open(solicited())
 	task, _ := t.Held(c, 0, pattern(80, 4096), 0)
-	for range 12 {
+	for range heldProbes {
 		if c.Session.Window() < 1 {
 			t.Skip("The window takes no command beside the write.")
 		}
 		if r := c.Execute(t.Read(c, 64, 4096)); !r.Good() {
 			t.Fail(r, "a READ that completes beside a WRITE whose data does not come")
 		}
-		if !t.Pause(10 * time.Second) {
+		if !t.Pause(t.patient(heldTime) / heldProbes) {
 			return
 		}
 	}

@@ -134,7 +134,7 @@ func garbageBeforeLogin(t *T) {
 			batch = append(batch, t.garbage(i))
 		}
 		// They wait together.
-		for until := time.Now().Add(garbageWait); len(batch) > 0; batch = batch[1:] {
+		for until := time.Now().Add(t.patient(garbageWait)); len(batch) > 0; batch = batch[1:] {
 			e := batch[0].Next(max(time.Until(until), time.Millisecond))
 			if substantial(e) {
 				t.Fault(e, "a drop without an answer of substance")
@@ -146,7 +146,7 @@ func garbageBeforeLogin(t *T) {
 		}
 	}
 	if stays > 0 {
-		t.Note("%d of %d connections are still open %v after the garbage", stays, garbageConns, garbageWait)
+		t.Note("%d of %d connections are still open %v after the garbage", stays, garbageConns, t.patient(garbageWait))
 	}
 	t.serves("a session after garbage at the portal")
 }

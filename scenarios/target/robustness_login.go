@@ -36,8 +36,8 @@ func halfOpen(t *T) {
 	open := []*halfOpened{{silent, "a connection on which nothing was sent"}, {half, "a login that stops after the first exchange"},
 		{part, "half of a Login Request"}}
 	for time.Since(began) < halfOpenTime && len(open) > 0 {
-		other.Await(5*time.Second, func(probe.Event) bool { return false }) // and answer pings, which a target may want sooner
-		if err := other.Probe(); err != nil {
+		other.Await(time.Second, func(probe.Event) bool { return false }) // and answer pings, which a target may want sooner
+		if err := other.Ping(nil); err != nil {
 			t.FailFirmly(fmt.Sprintf("the session beside half-open logins: %v", err), "a session that works")
 		}
 		open = slices.DeleteFunc(open, func(c *halfOpened) bool { return over(c.Conn) })
@@ -82,8 +82,8 @@ func flood(t *T) {
 		}
 	}
 	// Once the target has dropped all of them there is no flood any more.
-	for left := slices.Clone(silent); len(left) > 0 && time.Since(began) < floodTime; left = slices.DeleteFunc(left, over) {
-		if !t.Pause(5 * time.Second) {
+	for left := slices.Clone(silent); len(left) > 0 && time.Since(began) < t.patient(floodTime); left = slices.DeleteFunc(left, over) {
+		if !t.Pause(t.patient(5 * time.Second)) {
 			return
 		}
 		t.Survives(a, "the session beside a flood of connections")

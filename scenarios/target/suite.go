@@ -53,6 +53,9 @@ type Foreign struct {
 	// QuietTime, CloseTimeout and AnswerTimeout are how long the checks wait for nothing, for a drop and for an answer; 0 means what
 	// probe.Options says. Shorter ones are for targets that are known to be quick.
 	QuietTime, CloseTimeout, AnswerTimeout time.Duration
+	// Patience is the longest that a check waits for what ought not to happen, such as an answer to what asks for none; 0 means as long as its
+	// row says. A short one weakens what a pass proves, and never makes a sound target fail.
+	Patience time.Duration
 	// Seed keys what is learned, so that two runs of one seed draw the same ISIDs.
 	Seed uint64
 }
@@ -77,7 +80,7 @@ func Against(ctx context.Context, f Foreign) (scenarios.Suite, *probe.Abilities,
 	suite.Abilities, suite.Peer = abilities.Known(), f.URL.String()
 	if f.Fresh == nil {
 		// A target that may have to be put on its feet again falls with all checks that run at that time.
-		suite.Sessions = abilities.Sessions
+		suite.Sessions, suite.Ranges = abilities.Sessions, rangesOf(abilities.Unit)
 	}
 	if !abilities.AuthRequired && !abilities.CHAP {
 		// The target is open and does not take the credentials: with them each login would fail, and tell nothing about the target.

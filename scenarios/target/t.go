@@ -1,10 +1,12 @@
 package target
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/iscsispec/iscsispec/scenarios"
 	"github.com/iscsispec/iscsispec/scenarios/probe"
@@ -22,8 +24,10 @@ type T struct {
 	env      *scenarios.Env
 	part     string
 	around   []*probe.Prober // those of the parts around the present one
+	patience time.Duration   // 0 is as much as the rows ask for
 	findings []scenarios.Finding
 	passed   int  // parts that came to their end
+	denied   bool // a login was not granted, as may be when others have the sessions
 	touched  bool // a connection came about, so that a refused dial says something about the target
 }
 
@@ -41,9 +45,13 @@ func (c Check) run(ctx context.Context, env *scenarios.Env) scenarios.Outcome {
 		t.Facts, opts.InitiatorName, opts.Tapped = peer.facts, peer.asked.InitiatorName, peer.tapped
 		opts.HeaderDigest, opts.DataDigest = peer.headerDigest, peer.dataDigest
 		opts.QuietTime, opts.CloseTimeout, opts.AnswerTimeout = peer.asked.QuietTime, peer.asked.CloseTimeout, peer.asked.AnswerTimeout
+		if t.patience = peer.asked.Patience; t.patience > 0 {
+			opts.QuietTime = t.patient(cmp.Or(opts.QuietTime, probe.DefaultQuietTime))
+		}
 	}
 	opts.Portal, opts.Unit = t.Facts.Portal, t.Facts.Unit
 	opts.Dialer, opts.Log, opts.Seed, opts.Name = probe.DialFunc(t.dial), env.Log, env.Seed, env.Check.ID
+	opts.First, opts.Own = ownBlocks(env, t.Facts.Unit)
 	t.Prober = probe.New(ctx, opts)
 	// How the sessions of the check end is no part of its verdict; they do end, even behind a panic.
 	defer func() { _ = t.Close() }()
@@ -109,6 +117,9 @@ func (t *T) outcome() scenarios.Outcome {
 		return scenarios.Unclear("The check's own time was over before it came to its end.")
 	case skipped > 0 && skipped == len(t.findings) && t.passed == 0:
 		o.Verdict, o.Reason = scenarios.Skip, t.findings[0].Reason
+	}
+	if t.env.Beside && t.denied && o.Verdict == scenarios.Skip {
+		return scenarios.Unclear("Other checks may have had the sessions: " + o.Reason)
 	}
 	return o
 }

@@ -207,7 +207,7 @@ func restartedText(t *T) {
 func abandonedText(t *T) {
 	c := t.Open(probe.Login{Keys: receives(1024)})
 	t.opened(c, receives(512))
-	e := c.Next(abandonedTime)
+	e := c.Next(t.patient(abandonedTime))
 	_, rejected := probe.As[*pdu.Reject](e)
 	if e.Ended() {
 		t.Skip("The target drops the connection when it gives the exchange up: %v.", e)

@@ -2,6 +2,7 @@ package target
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
 	"github.com/iscsispec/iscsispec/scenarios"
@@ -59,7 +60,12 @@ func taskManagementFormat(t *T) {
 
 // responded awaits the answer to a task management request; ok is false when none came in time.
 func (t *T) responded(c *probe.Conn, request *pdu.TaskManagementRequest) (answer pdu.TaskResponse, ok bool) {
-	e := c.AnswerTo(request.ITT)
+	return t.respondedWithin(t.Options().AnswerTimeout, c, request)
+}
+
+// respondedWithin is responded, where the target may wait for something before it answers.
+func (t *T) respondedWithin(within time.Duration, c *probe.Conn, request *pdu.TaskManagementRequest) (answer pdu.TaskResponse, ok bool) {
+	e := c.AnswerWithin(within, request.ITT)
 	if e.Kind == probe.TimedOut {
 		return 0, false
 	}

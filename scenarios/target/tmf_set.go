@@ -123,7 +123,7 @@ func noR2TAfterAbort(t *T) {
 	request := c.TaskManagement(pdu.FunctionAbortTaskSet, pdu.ReservedTag, 0)
 	// A failed write shows in the next event.
 	_ = c.Send(request)
-	answer, ok := t.responded(c, request)
+	answer, ok := t.respondedWithin(t.patient(t.Options().AnswerTimeout), c, request)
 	served := !ok
 	if !ok {
 		for i, task := range tasks {
