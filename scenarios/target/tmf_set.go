@@ -219,7 +219,7 @@ func foreignGap(t *T) {
 	b.Session.CmdSN = missing
 	b.Start(probe.TestUnitReady()).Await()
 	b.Session.CmdSN = missing + 2
-	later.Await()
+	b.AnswerWithin(t.patient(t.Options().AnswerTimeout), later.PDU.ITT) // the reset may have ended it
 	if waits {
 		if _, ok := t.responded(a, request); !ok {
 			t.FailFirmly("no answer to LOGICAL UNIT RESET", "an answer at once")

@@ -27,6 +27,7 @@ var waits = map[string]wait{
 	"robustness.framing.random-bytes-before-login":            {5 * garbageWait, "the target may say something to garbage"},
 	"tmf.multi-task.no-r2t-after-response":                    {12 * time.Second, "the target may wait for data before it answers ABORT TASK SET, and must be silent after"},
 	"tmf.abort-task-set.out-of-order-second-connection":       {12 * time.Second, "the target may wait for a command before it answers ABORT TASK SET, and must be silent after"},
+	"tmf.multi-task.no-wait-for-third-party-commands":         {10 * time.Second, "the target may wait for a missing command of another session"},
 	"tmf.multi-task.waits-for-outstanding-r2t":                {12 * time.Second, "the target must wait for data, and be silent after its answer"},
 	"session-management.clone.different-isid-defined-outcome": {settledTime, "the end of a session that a clone displaces may take its time"},
 	"negotiation.exchange.one-response-per-request":           {8 * time.Second, "nothing may come that was not asked for"},
