@@ -51,7 +51,7 @@ func TestVerdictsSideBySide(t *testing.T) {
 	t.Run("simulated array", func(t *testing.T) {
 		t.Parallel()
 		array, _ := shipped(t, "multi-portal")
-		alike(t, quick(t, array.URLs()[0].String()))
+		alike(t, sound(t, array.URLs()[0].String()))
 	})
 	t.Run("tgt", func(t *testing.T) {
 		t.Parallel()

@@ -38,13 +38,13 @@ func TestTargetSuiteAgainstTGTWithCHAP(t *testing.T) {
 				return u
 			}
 			f := quick(t, url())
-			f.Fresh = func(context.Context) (iscsi.URL, error) {
-				if tgt.Ended() {
+			f.Fresh = func(ctx context.Context) (iscsi.URL, error) {
+				if tgt.Ended(ctx) {
 					tgt = TGTFor(t, config)
 				}
 				return iscsi.ParseURL(url())
 			}
-			results := judge(t, f, "../../baselines/tgt-chap.yaml", authOnly)
+			results := judgeOther(t, f, "../../baselines/tgt-chap.yaml", authOnly)
 			report(t, results)
 			ran(t, results, mutual)
 		})
@@ -74,7 +74,7 @@ func TestAuthenticationOverTCP(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		f := quick(t, array.URLs()[0].String())
+		f := sound(t, array.URLs()[0].String())
 		user, own := profile.Login.CHAP.Users[0], profile.Login.CHAP.Own
 		f.URL.User, f.URL.Password = user.Name, iscsi.Secret(user.Secret)
 		f.URL.TargetUser, f.URL.TargetPassword = own.Name, iscsi.Secret(own.Secret)

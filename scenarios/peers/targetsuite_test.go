@@ -21,10 +21,48 @@ func quick(t *testing.T, url string) target.Foreign {
 	return target.Foreign{URL: u, Seed: 1, QuietTime: time.Second, CloseTimeout: 2 * time.Second, AnswerTimeout: 2 * time.Second}
 }
 
+// sound are waits for a target that answers whatever has to be answered: only the silences take time, and the others may be those of any user.
+func sound(t *testing.T, url string) target.Foreign {
+	t.Helper()
+	f := quick(t, url)
+	f.CloseTimeout, f.AnswerTimeout = 0, 0
+	return f
+}
+
+// patientRun is a check's deadline where its waits are those of users.
+const patientRun = 5 * time.Minute
+
+// judgeOther runs what is selected of the target suite on somebody else's target. What is not as its baseline says is run once more by itself,
+// with the waits that users have, and that counts: on a busy machine two seconds may be too short for an answer, or for a target that the check
+// before has felled to be seen to have gone.
+func judgeOther(t *testing.T, f target.Foreign, baseline string, selection scenarios.Selection) []*scenarios.Result {
+	t.Helper()
+	results := judge(t, f, baseline, selection)
+	f.QuietTime, f.CloseTimeout, f.AnswerTimeout = 0, 0, 0
+	for i, r := range results {
+		if r.Expected() {
+			continue
+		}
+		t.Logf("%s at first: %v %s: %s", r.ID, r.Verdict, r.Standing, r.Reason)
+		if f.Fresh != nil {
+			var err error
+			if f.URL, err = f.Fresh(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, again := range judge(t, f, baseline, scenarios.Selection{Only: []string{r.ID}}) {
+			if again.ID == r.ID {
+				results[i] = again
+			}
+		}
+	}
+	return results
+}
+
 // judge runs what is selected of the target suite, with a baseline when its file is named.
 func judge(t *testing.T, f target.Foreign, baseline string, selection scenarios.Selection) []*scenarios.Result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	suite, _, err := target.Against(ctx, f)
 	if err != nil {
@@ -35,6 +73,9 @@ func judge(t *testing.T, f target.Foreign, baseline string, selection scenarios.
 		t.Fatal(err)
 	}
 	runner := &scenarios.Runner{T: t, Seed: 1, Allow: scenarios.Disruptive}
+	if f.AnswerTimeout == 0 { // who waits as users do has time for it
+		runner.Limits.Run = patientRun
+	}
 	if baseline != "" {
 		if runner.Baseline, err = scenarios.LoadBaseline(baseline, registry, time.Now()); err != nil {
 			t.Fatal(err)
@@ -97,7 +138,7 @@ func TestTargetSuiteOverTCP(t *testing.T) {
 
 func overTCP(t *testing.T, name string, selection scenarios.Selection) {
 	array, profile := shipped(t, name)
-	f := quick(t, array.URLs()[0].String())
+	f := sound(t, array.URLs()[0].String())
 	if users := profile.Login.CHAP.Users; len(users) > 0 {
 		f.URL.User, f.URL.Password = users[0].Name, iscsi.Secret(users[0].Secret)
 	}
@@ -114,17 +155,22 @@ func overTCP(t *testing.T, name string, selection scenarios.Selection) {
 func TestTargetSuiteAgainstTGT(t *testing.T) {
 	t.Parallel()
 	shared(t, func(t *testing.T, part scenarios.Shard) {
-		tgt := TGTFor(t, TGTConfig{})
-		f := quick(t, tgt.URL(0, 0))
-		// A check may fell tgtd, and the next one finds another.
-		f.Fresh = func(context.Context) (iscsi.URL, error) {
-			if tgt.Ended() {
-				tgt = TGTFor(t, TGTConfig{})
-			}
-			return iscsi.ParseURL(tgt.URL(0, 0))
-		}
-		report(t, judge(t, f, "../../baselines/tgt.yaml", scenarios.Selection{Shard: part, Skip: corrupting}))
+		report(t, judgeOther(t, anyTGT(t), "../../baselines/tgt.yaml", scenarios.Selection{Shard: part, Skip: corrupting}))
 	})
+}
+
+// anyTGT is a tgt that a check may fell: the next one finds another.
+func anyTGT(t *testing.T) target.Foreign {
+	t.Helper()
+	tgt := TGTFor(t, TGTConfig{})
+	f := quick(t, tgt.URL(0, 0))
+	f.Fresh = func(ctx context.Context) (iscsi.URL, error) {
+		if tgt.Ended(ctx) {
+			tgt = TGTFor(t, TGTConfig{})
+		}
+		return iscsi.ParseURL(tgt.URL(0, 0))
+	}
+	return f
 }
 
 // corrupting are the checks behind which tgtd goes on with memory that it has written beyond its buffers: what it does then says nothing about
@@ -137,7 +183,7 @@ func TestTargetSuiteCorruptingTGT(t *testing.T) {
 	for _, id := range corrupting {
 		t.Run(id, func(t *testing.T) {
 			t.Parallel()
-			report(t, judge(t, quick(t, TGTFor(t, TGTConfig{}).URL(0, 0)), "../../baselines/tgt.yaml", scenarios.Selection{Only: []string{id}}))
+			report(t, judgeOther(t, anyTGT(t), "../../baselines/tgt.yaml", scenarios.Selection{Only: []string{id}}))
 		})
 	}
 }

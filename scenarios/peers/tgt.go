@@ -78,14 +78,19 @@ func TGTFor(t testing.TB, config TGTConfig) *TGT {
 	return started
 }
 
-// Ended tells whether the process is gone, or goes: it is given a moment, since a test may just have felled it.
-func (t *TGT) Ended() bool {
-	select {
-	case <-t.ended:
-		return true
-	case <-time.After(50 * time.Millisecond):
-		return false
+// Ended tells whether the process is gone, or goes: what it has just been sent may fell it. It is asked something else behind that, and one that
+// cannot answer has ended when its process has, or is killed.
+func (t *TGT) Ended(ctx context.Context) bool {
+	if _, err := t.Admin(ctx, "--lld", "iscsi", "--op", "show", "--mode", "sys"); err == nil || ctx.Err() != nil {
+		select {
+		case <-t.ended:
+			return true
+		default:
+			return false
+		}
 	}
+	t.Stop()
+	return true
 }
 
 var errPortTaken = errors.New("another program has taken the port")

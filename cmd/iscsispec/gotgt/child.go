@@ -18,7 +18,7 @@ import (
 )
 
 // listenTime bounds the time that gotgt may take until it listens. Only a broken machine needs it.
-const listenTime = 20 * time.Second
+const listenTime = time.Minute
 
 // portalGroup is the portal group tag of the child's only portal.
 const portalGroup = 1

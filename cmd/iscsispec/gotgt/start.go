@@ -15,10 +15,12 @@ import (
 	"time"
 )
 
-// startTime bounds Start where its context does not; stopTime is what a child gets to end by itself before it is killed.
+// startTime bounds Start where its context does not; stopTime is what a child gets to end by itself before it is killed, and drainTime
+// what its last words may take behind its end.
 const (
-	startTime = 30 * time.Second
+	startTime = 2 * time.Minute
 	stopTime  = 2 * time.Second
+	drainTime = 30 * time.Second
 )
 
 // Child is a running gotgt. Stop ends it.
@@ -55,7 +57,7 @@ func (e *StartError) Error() string {
 func (e *StartError) Unwrap() error { return e.Err }
 
 // Start runs executable, this program's own file, with Verb, and returns when the target accepts connections. The disk has size bytes, a
-// positive multiple of 512, all zeros, in a sparse file in a new temporary directory. The context bounds the start only, as do 30 s. The
+// positive multiple of 512, all zeros, in a sparse file in a new temporary directory. The context bounds the start only, as do two minutes. The
 // caller calls Stop. Errors are a *StartError.
 func Start(ctx context.Context, executable string, size int64) (*Child, error) {
 	dir, err := os.MkdirTemp("", "iscsispec-gotgt-")
@@ -65,7 +67,7 @@ func Start(ctx context.Context, executable string, size int64) (*Child, error) {
 	c := &Child{dir: dir, log: &tail{}, ended: make(chan struct{})}
 	c.cmd = exec.Command(executable, Verb, "--dir", dir, "--size", strconv.FormatInt(size, 10))
 	c.cmd.Stderr = c.log
-	c.cmd.WaitDelay = stopTime
+	c.cmd.WaitDelay = drainTime
 	groupOfItsOwn(c.cmd)
 	stdin, err := c.cmd.StdinPipe()
 	if err != nil {

@@ -30,12 +30,36 @@ func suiteAgainstGotgt(t *testing.T, part scenarios.Shard) {
 		t.Fatal(err)
 	}
 	t.Cleanup(kept.Stop)
+	quick := target.Foreign{QuietTime: time.Second, CloseTimeout: 2 * time.Second, AnswerTimeout: 2 * time.Second}
+	runner, entries := against(t, kept, quick, scenarios.Selection{Skip: target.Lengthy(), Shard: part})
+	for _, e := range entries {
+		r, raced := judge(t, runner, kept, e)
+		if !r.Expected() && !raced {
+			// On a busy machine two seconds may be too short for an answer: what counts are the waits that users have.
+			t.Logf("%s at first: %v %s: %s", r.ID, r.Verdict, r.Standing, r.Reason)
+			patient, again := against(t, kept, target.Foreign{}, scenarios.Selection{Only: []string{e.ID}})
+			r, raced = judge(t, patient, kept, again[0])
+		}
+		if r.Expected() {
+			continue
+		}
+		if raced {
+			t.Logf("%s: gotgt ended %d times by its own race: %s", r.ID, attemptsMax, r.Reason)
+			continue
+		}
+		t.Errorf("%s: %v %s: %s; got: %s", r.ID, r.Verdict, r.Standing, r.Reason, r.Actual)
+	}
+}
+
+// against makes what judges a gotgt with the waits of f, and selects checks.
+func against(t *testing.T, kept *Kept, f target.Foreign, selection scenarios.Selection) (*scenarios.Runner, []scenarios.Entry) {
+	t.Helper()
 	url, err := kept.Fresh(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	suite, _, err := target.Against(t.Context(), target.Foreign{URL: url, Fresh: kept.Fresh, Seed: 1,
-		QuietTime: time.Second, CloseTimeout: 2 * time.Second, AnswerTimeout: 2 * time.Second})
+	f.URL, f.Fresh, f.Seed = url, kept.Fresh, 1
+	suite, _, err := target.Against(t.Context(), f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,22 +71,15 @@ func suiteAgainstGotgt(t *testing.T, part scenarios.Shard) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	runner := &scenarios.Runner{T: t, Seed: 1, Allow: scenarios.Disruptive, Baseline: baseline}
-	entries, err := scenarios.Selection{Skip: target.Lengthy(), Shard: part}.Pick(registry.Entries())
+	entries, err := selection.Pick(registry.Entries())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range entries {
-		r, raced := judge(t, runner, kept, e)
-		if r.Expected() {
-			continue
-		}
-		if raced {
-			t.Logf("%s: gotgt ended %d times by its own race: %s", r.ID, attemptsMax, r.Reason)
-			continue
-		}
-		t.Errorf("%s: %v %s: %s; got: %s", r.ID, r.Verdict, r.Standing, r.Reason, r.Actual)
+	runner := &scenarios.Runner{T: t, Seed: 1, Allow: scenarios.Disruptive, Baseline: baseline}
+	if f.AnswerTimeout == 0 { // who waits as users do has time for it
+		runner.Limits.Run = 5 * time.Minute
 	}
+	return runner, entries
 }
 
 // attemptsMax is how often a check is run in which gotgt ends.
@@ -98,7 +115,7 @@ func lastWords(log string) string {
 
 // ended tells whether a child that a check has met is gone, or goes.
 func ended(c *Child) bool {
-	timer := time.NewTimer(stopTime)
+	timer := time.NewTimer(5 * stopTime)
 	defer timer.Stop()
 	select {
 	case <-c.Ended():
