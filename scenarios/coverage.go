@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"path"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -183,8 +184,8 @@ func (s CoveredStatement) Matches(pattern string) bool {
 	return false
 }
 
-// Pick keeps the statements that the selection names, and counts them anew. Every pattern has to match something; else the error is an
-// *EmptyError, as it is where nothing is left. Shards play no part.
+// Pick keeps the statements that the selection names, and counts them anew. Every pattern has to match something, states aside; else the
+// error is an *EmptyError, as it is where nothing is left. Shards play no part.
 func (c Coverage) Pick(selection Selection) (Coverage, error) {
 	only, err := expand(selection.Only)
 	if err != nil {
@@ -221,7 +222,7 @@ func (c Coverage) Pick(selection Selection) (Coverage, error) {
 		}
 	}
 	for _, p := range append(only, skip...) {
-		if !used[p] {
+		if !used[p] && !slices.Contains(Covers(), Cover(p)) {
 			return Coverage{}, &EmptyError{Pattern: p}
 		}
 	}

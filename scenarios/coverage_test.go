@@ -135,6 +135,9 @@ func TestCoverageIsPicked(t *testing.T) {
 			t.Errorf("%s: %d picked, %d left, %v; want %d of %d", pattern, picked.Total, rest.Total, err, n, all.Total)
 		}
 	}
+	if rest, err := all.Pick(Selection{Skip: []string{string(NotYet)}}); err != nil || rest.Total != all.Total {
+		t.Errorf("without what is not checked yet, of which there is none: %d left, %v", rest.Total, err)
+	}
 	var empty *EmptyError
 	if _, err := all.Pick(Selection{Only: []string{"rfc7143/99"}}); !errors.As(err, &empty) {
 		t.Errorf("a section that does not exist gives %v", err)
