@@ -115,6 +115,8 @@ func standingWords(standing string) string {
 		return "not yet"
 	case standingUnseen:
 		return "cannot be seen"
+	case "partial":
+		return "not in all"
 	}
 	return standing
 }
@@ -167,7 +169,7 @@ func newCoverageStatement(s scenarios.CoveredStatement, results map[string][]*sc
 				worst = scenarios.Worse(worst, r.Verdict)
 				drawn.Standing = worst.String()
 				drawn.Checks = append(drawn.Checks, coverageCheck{ID: id, Verdict: r.Verdict.String(), Sign: r.Verdict.Sign(),
-					Note: strings.TrimSpace(r.Verdict.String() + " " + string(r.Standing)), Link: FileHTML + "#" + r.Suite + "-" + r.ID})
+					Note: coverageNote(r), Link: FileHTML + "#" + anchorOf(r)})
 			}
 		}
 	}
@@ -175,4 +177,13 @@ func newCoverageStatement(s scenarios.CoveredStatement, results map[string][]*sc
 	at := slices.IndexFunc(standings, func(c pageCount) bool { return c.Word == drawn.Standing })
 	drawn.Sign, drawn.Label = standings[at].Sign, standingWords(drawn.Standing)
 	return drawn
+}
+
+// coverageNote is the verdict in words, with what has to be known of it.
+func coverageNote(r *scenarios.Result) string {
+	note := strings.TrimSpace(r.Verdict.String() + " " + string(r.Standing))
+	if r.Monitored != nil {
+		note += ", seen by a monitor"
+	}
+	return note
 }

@@ -66,7 +66,7 @@ func worthOpening(r *scenarios.Result) bool {
 
 func newPageCheck(r *scenarios.Result, limits rowLimits) pageCheck {
 	c := pageCheck{
-		Anchor: r.Suite + "-" + r.ID, ID: r.ID, Title: r.Title, Group: r.Group, Level: string(r.Level), Clause: shortClause(r.Clause),
+		Anchor: anchorOf(r), ID: r.ID, Title: r.Title, Group: r.Group, Level: string(r.Level), Clause: shortClause(r.Clause),
 		Verdict: r.Verdict.String(), Sign: r.Verdict.Sign(), Open: !r.Expected(), Reason: r.Reason, Standing: standing(r),
 		Accepted: r.Accepted, Actual: r.Actual, Replay: r.Replay, Capture: r.Capture, Plan: r.Plan,
 		Time: fmt.Sprintf("%.3f s", r.Duration.Seconds()) + pick(r.Virtual, " virtual", ""),

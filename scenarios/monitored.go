@@ -74,12 +74,7 @@ func (w *watch) take(r *Result) {
 // results are the rows that were found broken, suite by suite in the order of the list, each row once.
 func (w *watch) results(b *Baseline) []*Result {
 	for _, r := range w.order {
-		m := r.Monitored
-		r.Actual = r.Findings[0].Reason
-		r.Reason = fmt.Sprintf("A monitor saw it in the trace of %s: %s.", m.Check, r.Actual)
-		if m.Checks > 1 {
-			r.Reason = fmt.Sprintf("A monitor saw it in the traces of %d checks, first in %s: %s.", m.Checks, m.Check, r.Actual)
-		}
+		r.tellMonitored()
 		b.Judge(r)
 	}
 	return slices.Clone(w.order)
@@ -91,4 +86,34 @@ func monitored(r *Result, f Finding) *Result {
 	return &Result{Kind: "result", ID: row.ID, Suite: r.Suite, Role: row.Role, Group: row.Group, Level: row.Level, Tier: row.Tier,
 		Clause: row.Clause, Title: row.Expects, Verdict: f.Verdict, Findings: []Finding{f}, Seed: r.Seed, Virtual: r.Virtual, Duration: r.Duration,
 		Capture: r.Capture, Replay: r.Replay, Monitored: &Monitored{Check: r.ID}}
+}
+
+// tellMonitored says where monitors saw the row broken.
+func (r *Result) tellMonitored() {
+	m := r.Monitored
+	r.Actual = r.Findings[0].Reason
+	r.Reason = fmt.Sprintf("A monitor saw it in the trace of %s: %s.", m.Check, r.Actual)
+	if m.Checks > 1 {
+		r.Reason = fmt.Sprintf("A monitor saw it in the traces of %d checks, first in %s: %s.", m.Checks, m.Check, r.Actual)
+	}
+}
+
+// JoinMonitored makes one result of what monitors found of one row in several parts of a run, the first graver one of them with the sums of
+// all. The parts stay as they are; a part without findings, as only foreign records hold, is counted and no more.
+func JoinMonitored(parts []*Result) *Result {
+	joined := *parts[0]
+	var sum Monitored
+	for _, p := range parts {
+		if joined.Verdict != p.Verdict && Worse(joined.Verdict, p.Verdict) == p.Verdict {
+			joined = *p
+		}
+		sum.Checks += p.Monitored.Checks
+		sum.Times += p.Monitored.Times
+	}
+	sum.Check = joined.Monitored.Check
+	joined.Monitored = &sum
+	if len(joined.Findings) > 0 {
+		joined.tellMonitored()
+	}
+	return &joined
 }

@@ -121,8 +121,18 @@ func pad(line []byte, length int) []byte {
 
 // ReadRecords reads records.jsonl back. A last line without an end, as a killed run may leave, is dropped.
 func ReadRecords(r io.Reader) (Header, []*Result, error) {
-	var header Header
 	var results []*Result
+	header, err := EachRecord(r, func(result *Result) error {
+		results = append(results, result)
+		return nil
+	})
+	return header, results, err
+}
+
+// EachRecord reads records.jsonl as ReadRecords does and hands out one result after the other, so that a reader who needs no traces can drop
+// them at once. An error of each ends the reading and is returned as it is.
+func EachRecord(r io.Reader, each func(*Result) error) (Header, error) {
+	var header Header
 	reader := bufio.NewReaderSize(r, 1<<16)
 	for number := 1; ; number++ {
 		line, err := wholeLine(reader)
@@ -130,27 +140,32 @@ func ReadRecords(r io.Reader) (Header, []*Result, error) {
 			break
 		}
 		if err != nil {
-			return header, results, fmt.Errorf("records, line %d: %w", number, err)
+			return header, fmt.Errorf("records, line %d: %w", number, err)
 		}
 		if number == 1 {
 			if err := json.Unmarshal(line, &header); err != nil || header.Kind != "run" {
-				return header, nil, errors.New("records, line 1: want a run header")
+				return header, errors.New("records, line 1: want a run header")
 			}
 			if header.Schema > Schema {
-				return header, nil, fmt.Errorf("records have schema %d: this tool reads up to %d", header.Schema, Schema)
+				return header, fmt.Errorf("records have schema %d: this tool reads up to %d", header.Schema, Schema)
 			}
 			continue
 		}
 		result := new(Result)
 		if err := json.Unmarshal(line, result); err != nil {
-			return header, results, fmt.Errorf("records, line %d: %w", number, err)
+			return header, fmt.Errorf("records, line %d: %w", number, err)
 		}
-		results = append(results, result)
+		if result.Kind != "result" {
+			return header, fmt.Errorf("records, line %d: want a result, got the kind %q", number, result.Kind)
+		}
+		if err := each(result); err != nil {
+			return header, err
+		}
 	}
 	if header.Kind == "" {
-		return header, nil, errors.New("the records are empty")
+		return header, errors.New("the records are empty")
 	}
-	return header, results, nil
+	return header, nil
 }
 
 // wholeLine reads one line with its end, within lineMax.

@@ -24,24 +24,13 @@ const fileSuggestion = "baseline.suggested.yaml"
 
 // openFolder makes the run's folder, takes away what an earlier run left there, and writes the records' first line.
 func openFolder(path string, header scenarios.Header, coverage scenarios.Coverage) (*folder, error) {
-	captures := filepath.Join(path, reports.FolderCaptures)
-	if err := os.MkdirAll(captures, 0o755); err != nil {
+	if err := reports.Clear(path); err != nil {
 		return nil, fmt.Errorf("--out: %w", err)
 	}
-	// Only what this tool itself writes is taken away: the folder may hold other things.
-	old, err := filepath.Glob(filepath.Join(captures, "*.pcapng"))
-	if err != nil {
+	if err := os.Remove(filepath.Join(path, fileSuggestion)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("--out: %w", err)
 	}
-	for _, report := range []string{reports.FileHTML, reports.FileCoverage, reports.FileJUnit, reports.FileJSON, fileSuggestion} {
-		old = append(old, filepath.Join(path, report))
-	}
-	for _, name := range old {
-		if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return nil, fmt.Errorf("--out: %w", err)
-		}
-	}
-	file, err := os.Create(filepath.Join(path, "records.jsonl"))
+	file, err := os.Create(filepath.Join(path, reports.FileRecords))
 	if err != nil {
 		return nil, fmt.Errorf("--out: %w", err)
 	}
