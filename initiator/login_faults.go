@@ -126,10 +126,11 @@ func (x *loginExchange) numberIgnored(statSN uint32) bool {
 // downgraded reports whether the login goes on without the authentication that was offered.
 func (x *loginExchange) downgraded() bool {
 	method, _ := x.negotiation.Answer(text.KeyAuthMethod)
-	if x.dev.Auth.AcceptUnofferedNone && method == "None" {
-		x.authenticated = true
+	if !x.dev.Auth.AcceptUnofferedNone || method != "None" {
+		return false
 	}
-	return x.authenticated
+	x.authenticated = true
+	return true
 }
 
 // postpones reports whether CHAP's first message is left to the next request.

@@ -110,8 +110,8 @@ func parseIdentifier(s string, dev *Deviations) (byte, error) {
 func ParseAlgorithms(s string) ([]Algorithm, error) {
 	var list []Algorithm
 	for member := range strings.SplitSeq(s, ",") {
-		n, err := strconv.ParseUint(member, 10, 8)
-		if err != nil || strings.HasPrefix(member, "+") {
+		n, ok := text.ParseNumber(member)
+		if !ok || n > 255 {
 			return nil, &Error{Key: KeyAlgorithm, Want: "a list of numbers", Got: strconv.Quote(cut(s)), Clause: clauseCHAP}
 		}
 		list = append(list, Algorithm(n))

@@ -18,8 +18,8 @@
 //
 //   - [TargetRole]: the flow's steps are what a raw initiator sends (VerbLogin, VerbWalk, VerbCommand, ...), and a target is judged: files
 //     target_*.go. A connection is one that this side dials.
-//   - [InitiatorRole]: the flow's steps are what a scripted array answers (VerbAnswer and the cuts), and an initiator is judged: files
-//     initiator_*.go. A connection is one that the initiator dials, counted in the order in which they come; what a connection has no steps
+//   - [InitiatorRole]: the flow's steps are what a scripted array answers (VerbAnswer and the cuts), and an initiator is judged: package
+//     scripted. A connection is one that the initiator dials, counted in the order in which they come; what a connection has no steps
 //     for is served as a sound array would.
 //
 // Each role has a generator (Draw...(Choices) Flow), a model, and a run. Shrinking is the same for both, since it works on steps.

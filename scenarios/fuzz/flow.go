@@ -53,13 +53,18 @@ const (
 	VerbHush  Verb = "hush"
 	// VerbWait lets Step.For pass.
 	VerbWait Verb = "wait"
-	// VerbAnswer sends one Login Response with the step's header and pairs in answer to the next request of an initiator.
+	// VerbAnswer answers the next Login Request of an initiator as a sound array would, but for what the step's header and pairs say: T and C
+	// turn those bits over, a pair takes the place of the sound one, or comes beside it where there is none, and a bare pair takes the sound
+	// one out. In full feature phase it is a Login Response that nobody asked for, as VerbCommand, VerbPing, VerbText, VerbLogout, VerbReject
+	// and VerbAsync are responses, a ping, a Reject and an Async Message of the array's own accord in any phase.
 	VerbAnswer Verb = "answer"
+	VerbReject Verb = "reject"
+	VerbAsync  Verb = "async"
 )
 
 // Verbs lists all verbs in a fixed order.
 func Verbs() []Verb {
-	return []Verb{VerbLogin, VerbWalk, VerbCommand, VerbPing, VerbText, VerbLogout, VerbClose, VerbReset, VerbHush, VerbWait, VerbAnswer}
+	return []Verb{VerbLogin, VerbWalk, VerbCommand, VerbPing, VerbText, VerbLogout, VerbClose, VerbReset, VerbHush, VerbWait, VerbAnswer, VerbReject, VerbAsync}
 }
 
 // Step is one thing that happens on one connection. The zero value of a field is what a well-behaved peer would say; the fields that a verb
@@ -75,9 +80,10 @@ type Step struct {
 	Form Form
 	// Cut, where its End is set, ends the connection in the middle of the step's PDU.
 	Cut Cut
-	// For is how long VerbWait waits, up to 10 minutes.
+	// For is how long VerbWait waits, up to 10 minutes. An answer takes as long to arrive, piece by piece; of VerbAsync it is the time that the
+	// message gives, in whole seconds.
 	For time.Duration
-	// Reason is that of a Logout Request, 0 to 127.
+	// Reason is that of a Logout Request or a Reject, or the event of an Async Message, 0 to 127.
 	Reason byte
 }
 
@@ -111,6 +117,7 @@ const (
 	FormNoLastNUL Form = "nonul" // the last pair is not ended
 	FormMoreNULs  Form = "nuls"  // three zero bytes before each pair but the first, four behind the last
 	FormHalf      Form = "half"  // ends in the middle of the last pair
+	FormHuge      Form = "huge"  // of an answer: the header announces 16777215 bytes
 )
 
 // Ending is how this side ends a connection in the middle of a PDU.

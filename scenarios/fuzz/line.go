@@ -188,7 +188,7 @@ func (s *Step) parseWord(word string) error {
 		s.TSIH = value
 	case name == "status":
 		err = s.parseStatus(value)
-	case word == string(FormNoLastNUL), word == string(FormMoreNULs), word == string(FormHalf):
+	case word == string(FormNoLastNUL), word == string(FormMoreNULs), word == string(FormHalf), word == string(FormHuge):
 		s.Form = Form(word)
 	case name == "cut":
 		err = s.parseCut(value)

@@ -22,7 +22,7 @@ func drawAny(t *rapid.T) Flow {
 		}
 		s.TSIH = rapid.SampledFrom([]string{"", "wrong", "zero", "c1", "c8"}).Draw(t, "tsih")
 		s.Status = rapid.Uint16().Draw(t, "status")
-		s.Form = rapid.SampledFrom([]Form{FormPlain, FormNoLastNUL, FormMoreNULs, FormHalf}).Draw(t, "form")
+		s.Form = rapid.SampledFrom([]Form{FormPlain, FormNoLastNUL, FormMoreNULs, FormHalf, FormHuge}).Draw(t, "form")
 		if rapid.Bool().Draw(t, "cut") {
 			s.Cut = Cut{rapid.SampledFrom([]Ending{EndReset, EndClose, EndSilence}).Draw(t, "end"), rapid.IntRange(0, 1<<20).Draw(t, "at")}
 		}
