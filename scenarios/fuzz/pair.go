@@ -91,7 +91,11 @@ func RunTarget(f Flow, o Options) (finding *Finding, err error) {
 			return
 		}
 		defer p.array.Close()
-		if finding, ran = r.flow(&f); ran != nil || finding != nil {
+		var all []*Finding
+		if all, ran = r.flow(&f); ran == nil && len(all) > 0 {
+			finding = all[0]
+		}
+		if ran != nil || finding != nil {
 			return
 		}
 		if ran = p.clear(); ran == nil {
@@ -117,9 +121,15 @@ func (r *run) health() (*Finding, error) {
 	if r.set.redirect {
 		f.Steps = append([]Step{f.Steps[0]}, f.Steps...)
 	}
-	finding, err := r.flow(&f)
-	if finding != nil {
-		finding.Step, finding.Want = 0, []string{"a plain login after the flow, which is served"}
+	all, err := r.flow(&f)
+	for _, finding := range all {
+		if dead := finding.Got.Kind != Answered; dead || !r.set.foreign {
+			finding.Step, finding.Want = 0, []string{"a plain login after the flow, which is served"}
+			return finding, err
+		}
 	}
-	return finding, err
+	return nil, err
 }
+
+// Run runs a flow of either role against our own peer of that role. See [RunTarget].
+func Run(f Flow, o Options) (*Finding, error) { return RunTarget(f, o) }

@@ -21,6 +21,7 @@ const (
 	remoteWait      = time.Second // the longest wait in a flow
 	remoteShrink    = 200         // smaller flows that are tried
 	remoteShrinkFor = 90 * time.Second
+	shrinkPatience  = 2 * time.Second
 	healthTries     = 4
 	healthPause     = 2 * time.Second
 	dialTime        = 5 * time.Second
@@ -111,12 +112,12 @@ func (x *Remote) Run(ctx context.Context) error {
 	began := time.Now()
 	for i := uint64(0); ctx.Err() == nil; i++ {
 		f := x.within(DrawTarget(NewSeeded(x.Seed, i), &x.setup))
-		finding, hurt := x.try(ctx, &f)
+		all, hurt := x.try(ctx, &f)
 		if ctx.Err() != nil {
 			return nil // What was cut short proves nothing.
 		}
 		x.total++
-		if finding != nil {
+		for _, finding := range all {
 			x.tell(ctx, f, *finding, i)
 		}
 		if x.Tell != nil {
@@ -153,17 +154,17 @@ func (x *Remote) pace(ctx context.Context, began time.Time) {
 }
 
 // Replay runs one flow, with a proof behind it that the target lives.
-func (x *Remote) Replay(ctx context.Context, f Flow) (*Finding, error) {
-	finding, hurt := x.try(ctx, &f)
-	if finding == nil && hurt != nil && hurt.Err != nil {
+func (x *Remote) Replay(ctx context.Context, f Flow) ([]*Finding, error) {
+	all, hurt := x.try(ctx, &f)
+	if len(all) == 0 && hurt != nil {
 		return nil, hurt
 	}
-	return finding, nil
+	return all, nil
 }
 
 // try runs a flow and looks whether the target lives. A flow that hurts it has that as its finding.
-func (x *Remote) try(ctx context.Context, f *Flow) (*Finding, *HurtError) {
-	finding, err := x.run.flow(f)
+func (x *Remote) try(ctx context.Context, f *Flow) ([]*Finding, *HurtError) {
+	all, err := x.run.flow(f)
 	var hurt *HurtError
 	if err != nil {
 		hurt = &HurtError{Err: err}
@@ -172,17 +173,17 @@ func (x *Remote) try(ctx context.Context, f *Flow) (*Finding, *HurtError) {
 		if n > 0 {
 			select {
 			case <-ctx.Done():
-				return finding, nil
+				return all, nil
 			case <-time.After(healthPause):
 			}
 		}
 		broken, err := x.run.health()
 		if err == nil && broken == nil {
-			return finding, nil
+			return all, nil
 		}
 		hurt = &HurtError{broken, err}
 	}
-	return hurtFinding(hurt), hurt
+	return append(all, hurtFinding(hurt)), hurt
 }
 
 // hurtFinding is the finding of a target that does not serve any more.
@@ -233,13 +234,30 @@ func (x *Remote) tell(ctx context.Context, f Flow, finding Finding, i uint64) {
 			return false // It cannot be tried again without harm.
 		}
 		again, _ := x.try(ctx, &f)
-		if again == nil || !again.Same(&finding) {
-			return false
+		for _, a := range again {
+			if a.Same(&finding) {
+				found.Finding = *a
+				return true
+			}
 		}
-		found.Finding = *again
-		return true
+		return false
 	}
+	defer func(patience time.Duration, slow, quick bool) {
+		x.run.patience, x.run.slow, x.run.quick = patience, slow, quick
+	}(
+		x.run.patience, x.run.slow, x.run.quick)
 	if found.Alone = fails(f); found.Alone {
+		if finding.Got.Kind != Silent { // Then what is silent is not what is looked for.
+			x.run.patience, x.run.quick = shrinkPatience, true
+			x.run.slow = x.run.slow || finding.Rule != "login.response.nonzero-status-closes"
+		}
+		if finding.Step > 0 {
+			begins := f
+			begins.Steps = f.Steps[:finding.Step]
+			if fails(begins) {
+				f = begins
+			}
+		}
 		found.Flow = Shrink(f, remoteShrink, fails)
 	}
 	x.Found(found)

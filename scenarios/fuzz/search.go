@@ -105,7 +105,10 @@ func (s *Search) batch(ctx context.Context, b uint64) error {
 		for i := b * batch; i < (b+1)*batch && (s.Flows == 0 || i < s.Flows) && ctx.Err() == nil; i++ {
 			f := DrawTarget(NewSeeded(s.Seed, i), set)
 			var finding *Finding
-			if finding, ran = r.flow(&f); ran == nil && finding == nil {
+			var all []*Finding
+			if all, ran = r.flow(&f); len(all) > 0 {
+				finding = all[0]
+			} else if ran == nil {
 				ran = p.clear()
 			}
 			s.done.Add(1)

@@ -14,6 +14,7 @@ func Shrink(f Flow, most int, fails func(Flow) bool) Flow {
 		most = shrinkMax
 	}
 	s := shrinking{best: f, left: most, fails: fails}
+	s.alone()
 	for again := true; again && s.left > 0; {
 		again = s.steps()
 		again = s.each() || again
@@ -39,6 +40,22 @@ func (s *shrinking) try(smaller Flow) bool {
 	}
 	s.best = smaller
 	return true
+}
+
+// alone tries each connection by itself, the last first.
+func (s *shrinking) alone() {
+	for number := s.best.Conns(); number > 0; number-- {
+		smaller := s.best
+		smaller.Steps = nil
+		for _, step := range s.best.Steps {
+			if step.Conn == number {
+				smaller.Steps = append(smaller.Steps, step)
+			}
+		}
+		if len(smaller.Steps) < len(s.best.Steps) && s.try(smaller) {
+			return
+		}
+	}
 }
 
 // without leaves n elements out of a list.

@@ -305,7 +305,9 @@ func (d *drawing) goOn(s *Step) {
 	if d.Choose("names", 30) == 29 {
 		d.who(s, true)
 	}
-	d.transit(s)
+	if at.stage != drawnChallenged || len(s.Pairs) > 0 && s.Pairs[0].Key != "CHAP_A" {
+		d.transit(s)
+	}
 	d.amiss(s)
 }
 

@@ -105,13 +105,16 @@ type model struct {
 	conns [ConnsMax + 1]conn
 	// sessions are those that the target may hold still.
 	sessions []*nexus
+	// breaches are what was found in the flow so far, and step the place in it.
+	breaches []*Finding
+	step     int
 	// others is how many sessions of other flows the target may hold.
 	others int
 }
 
 // reset makes a model ready for a flow.
 func (m *model) reset(set *Setup) {
-	m.set, m.sessions = set, m.sessions[:0]
+	m.set, m.sessions, m.breaches, m.step, m.others = set, m.sessions[:0], nil, 0, 0
 	for i := range m.conns {
 		if c := &m.conns[i]; c.begun || c.state != fresh || c.number == 0 {
 			c.reset(i, 0)

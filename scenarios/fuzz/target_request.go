@@ -87,8 +87,20 @@ func (m *model) expectLogin(c *conn, q *request) expect {
 	if !q.Transit {
 		e.may &^= mGrant | mFull
 	}
+	m.idle(c, q, &e)
 	c.rounds++
 	return e
+}
+
+// idle allows a foreign target to refuse requests that bring nothing, as the catalogue's leniencies have it: an empty one on the way, one of
+// the security stage without AuthMethod, and the beginning of a text that holds nothing.
+func (m *model) idle(c *conn, q *request, e *expect) {
+	empty := len(q.data) == 0
+	unasked := q.CSG == pdu.StageSecurity && c.asked&(1<<kAuthMethod) == 0
+	if empty && q.Continue || m.set.foreign && (empty && c.rounds > 0 || unasked) {
+		e.may |= negative
+		c.lenient = c.lenient || empty && q.Continue
+	}
 }
 
 // baseRule is the row that a refusal of a lawful request breaks.

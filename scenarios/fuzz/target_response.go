@@ -28,6 +28,31 @@ type violation struct {
 
 func broken(rule string, want ...string) *violation { return &violation{rule, want} }
 
+// breachesMax bounds the violations that are kept of one flow.
+const breachesMax = 16
+
+// note keeps a violation after which the model can go on, once for each rule in a flow.
+func (m *model) note(v *violation, g *got) {
+	if v == nil || len(m.breaches) == breachesMax || slices.ContainsFunc(m.breaches, func(f *Finding) bool { return f.Rule == v.rule }) {
+		return
+	}
+	m.breaches = append(m.breaches, v.finding(m.step, g))
+}
+
+// lost keeps a violation after which it is not known what the target makes of the connection: what comes of it is not judged any more.
+func (m *model) lost(c *conn, v *violation, g *got) {
+	m.note(v, g)
+	m.others++
+	for i := range m.conns {
+		o := &m.conns[i]
+		o.lenient = true
+		o.clouded = o.clouded || o.first.ISID == c.first.ISID
+	}
+	for _, n := range m.sessions {
+		n.lost = true
+	}
+}
+
 // judgeLogin holds what came of a Login Request against what may come, and goes on from there.
 func (m *model) judgeLogin(c *conn, q *request, e *expect, g *got) *violation {
 	switch g.kind {
@@ -124,9 +149,7 @@ func (m *model) judgeAnswer(c *conn, q *request, e *expect, g *got) *violation {
 			is = mFull
 		}
 	}
-	if v := m.judgeHeader(c, q, p, g); v != nil {
-		return v
-	}
+	m.judgeHeader(c, q, g)
 	if e.may&is == 0 {
 		rule := e.bars
 		if rule == "" {
@@ -137,10 +160,11 @@ func (m *model) judgeAnswer(c *conn, q *request, e *expect, g *got) *violation {
 	c.statSN, c.counted = p.StatSN, true
 	if q.Continue {
 		if len(g.data) > 0 && !c.clouded {
-			return broken("login.cbit.answered-with-empty-response", "a response without text")
+			m.note(broken("login.cbit.answered-with-empty-response", "a response without text"), g)
+			c.lenient, c.clouded = true, true
 		}
-	} else if v := m.judgeText(c, q, p, g.data); v != nil {
-		return v
+	} else {
+		m.judgeText(c, q, g)
 	}
 	switch {
 	case is == mFull:
@@ -163,85 +187,76 @@ func (c *conn) heldIn() state {
 }
 
 // judgeHeader looks at the fields of a response of status 0.
-func (m *model) judgeHeader(c *conn, q *request, p *pdu.LoginResponse, g *got) *violation {
-	switch {
-	case p.ITT != q.ITT, p.ISID != q.ISID && q.ISID == c.first.ISID, p.CSG != q.CSG && q.CSG == c.csg, g.header.TotalAHSLength() != 0:
-		return broken("login.response.header-echo", "the ITT, ISID and CSG of the request, and no AHS")
-	case p.Transit && !q.Transit:
-		return broken("login.response.t-only-when-requested", "T=0 in answer to T=0")
-	case p.Transit && (p.NSG > q.NSG || p.NSG <= p.CSG || p.NSG == 2):
-		return broken("login.response.nsg-agrees-with-request", "a stage above the current one and not above the one asked for")
-	case p.Transit && p.Continue:
-		return broken("login.response.c-bit-excludes-t-bit", "T=0 with C=1")
-	case p.VersionActive != 0:
-		return broken("login.version.active-for-version-zero", "Version-active=0")
-	case len(g.data) > segmentMax:
-		return broken("login.response.datasegment-default-limit", "at most 8192 bytes of text in one response")
-	case c.counted && p.StatSN != c.statSN+1 && !c.clouded:
-		return broken("login.statsn.starts-at-first-response", "StatSN "+strconv.FormatUint(uint64(c.statSN+1), 10))
-	case int32(p.MaxCmdSN-p.ExpCmdSN+1) < 0:
-		return broken("login.maxcmdsn.window-not-inverted", "MaxCmdSN not below ExpCmdSN-1")
-	case c.first.TSIH == 0 && !c.clouded && !c.lenient && p.ExpCmdSN != c.first.CmdSN:
-		return broken("login.cmdsn.expcmdsn-equals-login-cmdsn", "ExpCmdSN "+strconv.FormatUint(uint64(c.first.CmdSN), 10))
+func (m *model) judgeHeader(c *conn, q *request, g *got) {
+	p := &g.login
+	check := func(is bool, rule string, want string) {
+		if is {
+			m.note(broken(rule, want), g)
+		}
 	}
-	return m.judgeHandle(c, p)
-}
-
-// judgeHandle looks at the TSIH of a response.
-func (m *model) judgeHandle(c *conn, p *pdu.LoginResponse) *violation {
+	check(p.ITT != q.ITT || p.ISID != q.ISID && q.ISID == c.first.ISID || p.CSG != q.CSG && q.CSG == c.csg || g.header.TotalAHSLength() != 0,
+		"login.response.header-echo", "the ITT, ISID and CSG of the request, and no AHS")
+	check(p.Transit && !q.Transit, "login.response.t-only-when-requested", "T=0 in answer to T=0")
+	check(p.Transit && q.Transit && (p.NSG > q.NSG || p.NSG <= p.CSG || p.NSG == 2), "login.response.nsg-agrees-with-request",
+		"a stage above the current one and not above the one asked for")
+	check(p.Transit && p.Continue, "login.response.c-bit-excludes-t-bit", "T=0 with C=1")
+	check(p.VersionActive != 0, "login.version.active-for-version-zero", "Version-active=0")
+	check(len(g.data) > segmentMax, "login.response.datasegment-default-limit", "at most 8192 bytes of text in one response")
+	if c.counted && p.StatSN != c.statSN+1 && !c.clouded {
+		m.note(broken("login.statsn.starts-at-first-response", "StatSN "+strconv.FormatUint(uint64(c.statSN+1), 10)), g)
+	}
+	check(int32(p.MaxCmdSN-p.ExpCmdSN+1) < 0, "login.maxcmdsn.window-not-inverted", "MaxCmdSN not below ExpCmdSN-1")
+	if c.first.TSIH == 0 && !c.clouded && !c.lenient && p.ExpCmdSN != c.first.CmdSN {
+		m.note(broken("login.cmdsn.expcmdsn-equals-login-cmdsn", "ExpCmdSN "+strconv.FormatUint(uint64(c.first.CmdSN), 10)), g)
+	}
 	final := p.Transit && p.NSG == pdu.StageFullFeature
-	switch {
-	case c.clouded:
-	case final && p.TSIH == 0:
-		return broken("login.tsih.nonzero-on-final", "a TSIH in the final response")
-	case !final && p.TSIH != 0 && p.TSIH != c.first.TSIH:
-		return broken("login.tsih.zero-before-final", "TSIH 0, or that of the request, before the final response")
-	}
-	return nil
+	check(!c.clouded && final && p.TSIH == 0, "login.tsih.nonzero-on-final", "a TSIH in the final response")
+	check(!c.clouded && !final && p.TSIH != 0 && p.TSIH != c.first.TSIH, "login.tsih.zero-before-final",
+		"TSIH 0, or that of the request, before the final response")
 }
 
 // judgeText takes the text of a whole answer.
-func (m *model) judgeText(c *conn, q *request, p *pdu.LoginResponse, data []byte) *violation {
+func (m *model) judgeText(c *conn, q *request, g *got) {
+	p, data := &g.login, g.data
 	if c.clouded {
 		c.answersBytes = 0
 		m.judgeClouded(c, data)
-		return nil
+		return
 	}
 	if p.Continue || c.answersBytes > 0 { // It comes in several parts, which are asked for with empty requests.
 		c.partial = append(c.partial, data...)
 		if c.answersBytes = len(c.partial); p.Continue {
-			return nil
+			return
 		}
 		data = slices.Clone(c.partial)
 		c.partial, c.answersBytes = c.partial[:0], 0
 	}
 	if len(data) > 0 && data[len(data)-1] != 0 {
-		return broken("negotiation.text.target-text-well-formed", "a zero byte behind each pair")
+		m.note(broken("negotiation.text.target-text-well-formed", "a zero byte behind each pair"), g)
 	}
 	var said map[int]string
 	for _, piece := range pieces(data) {
 		name, value, has := cutPair(piece)
-		if !has {
-			return broken("negotiation.text.target-text-well-formed", "pairs with =")
-		}
 		k := keyOf(name)
-		if keys[k].function == secret {
+		switch {
+		case !has:
+			m.note(broken("negotiation.text.target-text-well-formed", "pairs with ="), g)
+		case keys[k].function == secret:
 			if said == nil {
 				said = map[int]string{}
 			}
 			said[k] = value
-			continue
-		}
-		if v := m.judgePair(c, q, p, k, name, value); v != nil {
-			return v
+		default:
+			m.note(m.judgePair(c, p, k, name, value), g)
 		}
 	}
 	if said != nil {
 		if rule, want := m.chapAnswers(c, said); rule != "" {
-			return broken(rule, want)
+			m.note(broken(rule, want), g)
+			c.clouded, c.lenient = true, true
 		}
 	}
-	return m.judgeProof(c, p)
+	m.note(m.judgeProof(c, p), g)
 }
 
 // judgeClouded takes from an answer that is not judged what the login needs to go on.
@@ -272,7 +287,7 @@ func (m *model) judgeProof(c *conn, p *pdu.LoginResponse) *violation {
 }
 
 // judgePair takes one pair of an answer: it answers an offer, or is the target's own.
-func (m *model) judgePair(c *conn, q *request, p *pdu.LoginResponse, k int, name, value string) *violation {
+func (m *model) judgePair(c *conn, p *pdu.LoginResponse, k int, name, value string) *violation {
 	for i := range c.offers {
 		o := &c.offers[i]
 		if o.name != name || o.unjudged && o.answered {
@@ -387,6 +402,9 @@ func (m *model) judgeOwn(c *conn, p *pdu.LoginResponse, k int, name, value strin
 		}
 		return broken("negotiation.target-proposals.legal-values", "no key that only an initiator may send")
 	case kMaxRecvDataSegmentLength:
+		if value == notUnderstood {
+			return m.judgeDeclared(c, k)
+		}
 		if n, ok := numberOf(value); value != reject && value != irrelevant && (!ok || n < key.min || n > key.max) {
 			return broken("keys.mrdsl.target-declaration-legal", "512 to 16777215")
 		}
@@ -413,6 +431,16 @@ func (m *model) judgeOwn(c *conn, p *pdu.LoginResponse, k int, name, value strin
 	return nil
 }
 
+// judgeDeclared: a declaration needs no answer, and is none that a target may not know.
+func (m *model) judgeDeclared(c *conn, k int) *violation {
+	for i := range c.offers {
+		if o := &c.offers[i]; o.key == k && (o.unjudged || o.class != Legal && o.class != Boundary) {
+			return nil
+		}
+	}
+	return broken("negotiation.answer.declarations-need-no-answer", "no answer to a declaration")
+}
+
 // valueOf finds a key in a text.
 func valueOf(data []byte, key string) (string, bool) {
 	for _, piece := range pieces(data) {
@@ -428,9 +456,18 @@ func (m *model) unanswered(c *conn) *violation {
 	if c.clouded || c.discoveryLogin() || c.first.TSIH != 0 {
 		return nil
 	}
+	long := 0
+	for i := range c.offers {
+		if c.offers[i].key == kUnknown {
+			long += len(c.offers[i].name) + len("=NotUnderstood") + 1
+		}
+	}
 	for i := range c.offers {
 		o := &c.offers[i]
 		k := &keys[o.key]
+		if k.function == strange && m.set.foreign && long > segmentMax-1024 {
+			continue // The answers may not fit; the catalogue lets them be left out then.
+		}
 		decides := k.function == or && o.value == "Yes" || k.function == and && o.value == "No"
 		if o.answered || o.unjudged || !k.answered() || k.mild || decides || o.class != Legal && o.class != Boundary {
 			continue

@@ -18,6 +18,7 @@ const (
 	// answerTime is how long an answer may take before it counts as silence; dropTime how long a target may take to close.
 	answerTime = 20 * time.Second
 	dropTime   = 10 * time.Second
+	quickTime  = time.Second
 	// roundsMax bounds the requests of a walk.
 	roundsMax = 16
 	// passedMax bounds the PDUs that are passed over while an answer is awaited.
@@ -34,8 +35,9 @@ type run struct {
 	model model
 	tally tally
 	links [ConnsMax + 1]link
-	// slow tells that the target does not close behind a refusal, so that it is not waited for again.
-	slow        bool
+	// slow tells that the target does not close behind a refusal, so that it is not waited for again; quick that it keeps connections
+	// that were replaced.
+	slow, quick bool
 	oldResponse string
 	buffer      []byte
 	sent        uint64 // PDUs
@@ -59,15 +61,18 @@ func (e *DialError) Error() string { return "no connection to the target: " + e.
 // Unwrap gives the dialer's error.
 func (e *DialError) Unwrap() error { return e.Err }
 
-// flow runs one flow. The finding is nil where all was lawful; the error tells that the target could not be reached at all.
-func (r *run) flow(f *Flow) (finding *Finding, err error) {
-	r.model.reset(r.set)
-	r.model.tally = &r.tally
+// flow runs one flow, and gives what was found, the first first. Of our own array nothing more is asked behind the first. The error tells that the
+// target could not be reached at all.
+func (r *run) flow(f *Flow) ([]*Finding, error) {
+	m := &r.model
+	m.reset(r.set)
+	m.tally = &r.tally
 	r.oldResponse = ""
 	defer r.closeAll()
 	var failed *DialError
 	for i := range f.Steps {
 		s := &f.Steps[i]
+		m.step = i + 1
 		v, g, err := r.step(s)
 		if errors.As(err, &failed) {
 			if i == 0 {
@@ -76,17 +81,25 @@ func (r *run) flow(f *Flow) (finding *Finding, err error) {
 			v, g = broken("login.prelogin.other-pdu-closes", "a connection"), &got{kind: Dropped, note: failed.Error()}
 		}
 		if v != nil {
-			return v.finding(i+1, g), nil
+			c := &m.conns[s.Conn]
+			m.lost(c, v, g)
+			if r.links[s.Conn].conn != nil && !c.over() {
+				r.endHere(c, VerbClose)
+			}
+		}
+		if len(m.breaches) > 0 && !r.set.foreign {
+			return m.breaches, nil
 		}
 	}
-	for i := range r.model.conns {
-		if c := &r.model.conns[i]; c.state == replaced {
+	m.step = 0
+	for i := range m.conns {
+		if c := &m.conns[i]; c.state == replaced {
 			if v, g := r.awaitReplaced(c); v != nil {
-				return v.finding(0, g), nil
+				m.note(v, g)
 			}
 		}
 	}
-	return nil, nil
+	return m.breaches, nil
 }
 
 // finding makes the report of a violation.
@@ -154,6 +167,14 @@ func (r *run) lasting(d time.Duration) time.Duration {
 		return min(d, r.longest)
 	}
 	return d
+}
+
+// closing is how long a target may take to end a connection. One that was seen not to do it is not waited for so long again.
+func (r *run) closing() time.Duration {
+	if r.quick {
+		return quickTime
+	}
+	return dropTime
 }
 
 // within is how long an answer may take.
@@ -252,7 +273,7 @@ func (r *run) exchange(c *conn, q *request, cut Cut) (*violation, *got, error) {
 		r.after(c, g)
 		if c.state == refused || c.state == moved {
 			if v, next := r.closes(c); v != nil {
-				return v, next, nil
+				m.note(v, next)
 			}
 		}
 	}
@@ -306,8 +327,13 @@ func (r *run) closes(c *conn) (*violation, *got) {
 
 // awaitReplaced looks whether the target ends a connection that has lost its place.
 func (r *run) awaitReplaced(c *conn) (*violation, *got) {
-	g := r.read(c, dropTime)
-	return r.model.judgeReplaced(c, g), g
+	g := r.read(c, r.closing())
+	v := r.model.judgeReplaced(c, g)
+	if v != nil {
+		r.model.goTo(c, evEnd, ended) // It is not asked again.
+		r.quick = r.set.foreign
+	}
+	return v, g
 }
 
 // ask sends a PDU and takes the answer.

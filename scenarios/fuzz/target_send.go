@@ -273,6 +273,9 @@ func (r *run) serve(c *conn, s *Step) (*violation, *got, error) {
 	p := r.pduOf(c, s)
 	if s.Cut.End != "" {
 		r.send(c, p, s.Cut)
+		if s.Verb == VerbCommand && c.session != nil {
+			c.session.cmdSN-- // It never came.
+		}
 		c.begun = true
 		r.endHere(c, map[Ending]Verb{EndReset: VerbReset, EndClose: VerbClose, EndSilence: VerbHush}[s.Cut.End])
 		return nil, nil, nil

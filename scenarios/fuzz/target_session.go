@@ -10,9 +10,7 @@ import (
 // fullFeature makes the connection one of full feature phase: a session of its own, or one more of a session (RFC 7143, Sections 6.3.1 and
 // 6.3.4 to 6.3.6).
 func (m *model) fullFeature(c *conn, q *request, e *expect, g *got) *violation {
-	if v := m.unanswered(c); v != nil {
-		return v
-	}
+	m.note(m.unanswered(c), g)
 	m.missing(c)
 	if c.first.TSIH != 0 && c.joins != nil && c.joins.tsih == g.login.TSIH {
 		return m.join(c)
@@ -180,9 +178,7 @@ func (m *model) judgeServed(c *conn, verb Verb, step *Step, g *got, answer pdu.O
 	if !c.serving() {
 		return m.judgeEarly(c, verb, g)
 	}
-	if v := m.numbered(c, g); v != nil {
-		return v
-	}
+	m.numbered(c, g)
 	switch {
 	case c.state == discovery && verb == VerbCommand:
 		return m.judgeUnserved(c, g)
@@ -217,16 +213,15 @@ func (m *model) judgeServed(c *conn, verb Verb, step *Step, g *got, answer pdu.O
 }
 
 // numbered holds the StatSN of an answer in full feature phase against that of the one before (RFC 7143, Section 4.2.2.2).
-func (m *model) numbered(c *conn, g *got) *violation {
+func (m *model) numbered(c *conn, g *got) {
 	next, carries := statSNOf(&g.header)
 	if !carries || g.kind != Answered && g.kind != Rejected {
-		return nil
+		return
 	}
 	if c.counted && next != c.statSN+1 && !c.clouded {
-		return broken("login.statsn.starts-at-first-response", "StatSN "+strconv.FormatUint(uint64(c.statSN+1), 10))
+		m.note(broken("login.statsn.starts-at-first-response", "StatSN "+strconv.FormatUint(uint64(c.statSN+1), 10)), g)
 	}
 	c.statSN, c.counted = next, true
-	return nil
 }
 
 // loggedOut is for an answered Logout Request (RFC 7143, Section 11.15).
@@ -297,9 +292,7 @@ func (m *model) judgeEarly(c *conn, verb Verb, g *got) *violation {
 
 // judgeSecond is for a Login Request in full feature phase (RFC 7143, Section 11.12).
 func (m *model) judgeSecond(c *conn, g *got) *violation {
-	if v := m.numbered(c, g); v != nil {
-		return v
-	}
+	m.numbered(c, g)
 	switch g.kind {
 	case Rejected:
 		m.goTo(c, evReject, c.state)

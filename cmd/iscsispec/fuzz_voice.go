@@ -1,0 +1,177 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/iscsispec/iscsispec/cmd/iscsispec/gotgt"
+	"github.com/iscsispec/iscsispec/scenarios/fuzz"
+)
+
+// fuzzBeat is how often a search says where it stands.
+const fuzzBeat = 5 * time.Second
+
+// fuzzVoice tells what a search finds: as text, or as lines of JSON.
+type fuzzVoice struct {
+	out, errOut io.Writer
+	o           *fuzzOptions
+	peer        string
+	began       time.Time
+
+	mu       sync.Mutex
+	findings int
+}
+
+func newFuzzVoice(cmd *cobra.Command, o *fuzzOptions, peer string) *fuzzVoice {
+	return &fuzzVoice{out: cmd.OutOrStdout(), errOut: cmd.ErrOrStderr(), o: o, peer: peer, began: time.Now()}
+}
+
+// fuzzFinding is a finding as JSON.
+type fuzzFinding struct {
+	Rule   string   `json:"rule"`
+	Clause string   `json:"clause"`
+	Step   int      `json:"step"`
+	Got    string   `json:"got"`
+	Want   []string `json:"want"`
+	Flow   string   `json:"flow"`
+	Began  string   `json:"began"`
+	Index  uint64   `json:"index"`
+	Alone  bool     `json:"alone"`
+	Replay string   `json:"replay"`
+}
+
+// found tells a finding.
+func (v *fuzzVoice) found(f fuzz.Found) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.findings++
+	line := fuzz.ReplayLine(f.Flow, v.peer)
+	if v.o.asJSON {
+		v.json(map[string]any{"finding": fuzzFinding{f.Finding.Rule, f.Finding.Clause, f.Finding.Step, f.Finding.Got.String(), f.Finding.Want,
+			f.Flow.String(), f.Began.String(), f.Index, f.Alone, line}})
+		return
+	}
+	place := fmt.Sprintf("step %d", f.Finding.Step)
+	if f.Finding.Step == 0 {
+		place = "after the flow"
+	}
+	fmt.Fprintf(v.out, "FOUND  %s (%s), %s, %d PDUs sent\n", f.Finding.Rule, f.Finding.Clause, place, f.Flow.PDUs())
+	fmt.Fprintf(v.out, "  got     %.1000s\n", f.Finding.Got)
+	for i, want := range f.Finding.Want {
+		fmt.Fprintf(v.out, "  %-7s %s\n", []string{"want", "or"}[min(i, 1)], want)
+	}
+	if !f.Alone {
+		fmt.Fprintln(v.out, "  note    it did not come again when the flow was run by itself: the peer keeps something of flows before")
+	}
+	fmt.Fprintf(v.out, "  replay  %s\n", line)
+}
+
+// lawful tells of a replayed flow that nothing is wrong with.
+func (v *fuzzVoice) lawful(f fuzz.Flow) {
+	if v.o.asJSON {
+		v.json(map[string]any{"lawful": f.String()})
+		return
+	}
+	fmt.Fprintln(v.out, "nothing found: all outcomes of the flow are lawful")
+}
+
+func (v *fuzzVoice) json(value any) {
+	text, err := json.Marshal(value)
+	if err != nil {
+		panic(err) // They are plain structures.
+	}
+	fmt.Fprintf(v.out, "%s\n", text)
+}
+
+// beat tells every now and then where the search stands, until the function that it gives is called.
+func (v *fuzzVoice) beat(at func() (uint64, fuzz.Coverage)) (stop func()) {
+	if v.o.quiet {
+		return func() {}
+	}
+	done, over := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		ticker := time.NewTicker(fuzzBeat)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-ticker.C:
+				flows, c := at()
+				v.mu.Lock()
+				fmt.Fprintf(v.errOut, "%s\n", v.stands(flows, &c))
+				v.mu.Unlock()
+			}
+		}
+	}()
+	return func() {
+		close(done)
+		<-over
+	}
+}
+
+// stands is the line of progress.
+func (v *fuzzVoice) stands(flows uint64, c *fuzz.Coverage) string {
+	plan := fuzz.TargetPlan()
+	took := time.Since(v.began)
+	reached := func(all []string, got map[string]uint64) string {
+		return fmt.Sprintf("%d/%d", len(all)-len(fuzz.Missed(all, got)), len(all))
+	}
+	return fmt.Sprintf("%v: %d flows, %.0f/s, %s states, %s transitions, %s keys by class, %d findings", took.Round(time.Second), flows,
+		float64(flows)/took.Seconds(), reached(plan.States, c.States), reached(plan.Transitions, c.Transitions), reached(plan.Keys, c.Keys), v.findings)
+}
+
+// ended tells what the search comes to, and gives the status to leave with.
+func (v *fuzzVoice) ended(flows uint64, c fuzz.Coverage, again map[string]int) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	switch {
+	case v.o.asJSON:
+		v.json(map[string]any{"coverage": map[string]any{"states": c.States, "transitions": c.Transitions, "keys": c.Keys},
+			"flows": flows, "seconds": time.Since(v.began).Seconds(), "seed": v.o.seed, "findings": v.findings, "seen": again})
+	default:
+		if !v.o.quiet {
+			if err := c.Write(v.out, fuzz.TargetPlan()); err != nil {
+				return err
+			}
+		}
+		for _, rule := range slices.Sorted(maps.Keys(again)) {
+			fmt.Fprintf(v.out, "seen %d times: %s\n", again[rule], rule)
+		}
+		fmt.Fprintf(v.out, "%s\n", v.stands(flows, &c))
+	}
+	if v.findings > 0 {
+		return leave(exitFindings)
+	}
+	return nil
+}
+
+// fuzzGotgt starts a gotgt child for a search, and starts it again when it has died.
+func fuzzGotgt(cmd *cobra.Command, x *fuzz.Remote) (stop func(), err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, &statusError{exitDefect, fmt.Errorf("finding the own executable: %w", err)}
+	}
+	kept, err := gotgt.Keep(cmd.Context(), self, gotgtSize)
+	if err != nil {
+		return nil, unreachable("%w", err)
+	}
+	if !kept.Child().LoopbackOnly {
+		fmt.Fprintln(cmd.ErrOrStderr(), "iscsispec: warning: the gotgt child can be reached from other machines while it runs")
+	}
+	x.Fresh = kept.Fresh
+	if x.URL, err = fuzzURL(kept.Child().URL); err != nil {
+		kept.Stop()
+		return nil, err
+	}
+	return kept.Stop, nil
+}
