@@ -147,6 +147,9 @@ func (f *flow) apply(b []byte, whole bool) {
 	}
 	carved := faults.Carve(strikes, b, f.passed, whole)
 	f.passed += len(b)
+	for _, s := range carved.Effects { // told before anybody can see what they do
+		f.conn.proxy.struck(f.ruleOf(s), f.conn)
+	}
 	how := load{apart: len(carved.Segments) > 1, delay: carved.Slow}
 	for i, segment := range carved.Segments {
 		if carved.Wait != nil && i == len(carved.Segments)-1 {
@@ -154,9 +157,6 @@ func (f *flow) apply(b []byte, whole bool) {
 		}
 		f.carrier.sendLoad(segment, how)
 		how.delay, how.pause = 0, carved.Pause
-	}
-	for _, s := range carved.Effects {
-		f.conn.proxy.struck(f.ruleOf(s), f.conn)
 	}
 	if carved.End == nil {
 		return
