@@ -73,7 +73,7 @@ pairs: ## cut it a second time while the session comes back: PAIRS pairs (300) o
 	ISCSISPEC_PAIRS=$(PAIRS) $(GO) test -count=1 -run Pairs -v -timeout 120m ./scenarios/cuts
 
 plans: ## run random plans until all faults of PLANS of them (100000) fired, and judge the data; failing ones are shrunk and saved in out/plans
-	GOGC=400 ISCSISPEC_PLANS=$(PLANS) ISCSISPEC_PLANS_OUT=$(CURDIR)/out/plans $(GO) test -run '^TestPlans$$' -v -timeout 120m ./scenarios/integrity
+	GOGC=1000 ISCSISPEC_PLANS=$(PLANS) ISCSISPEC_PLANS_OUT=$(CURDIR)/out/plans $(GO) test -run '^TestPlans$$' -v -timeout 120m ./scenarios/integrity
 
 # Go 1.26's fuzzer now and then reports its own deadline as a failure (go.dev/issue/75804). A failure without a failing input, with
 # nothing but that deadline, is told and passed over.

@@ -35,7 +35,8 @@ func (d *drawn) composition(t *rapid.T) composition {
 	cut := faults.Fault{Verb: rapid.SampledFrom([]faults.Verb{faults.Reset, faults.Fin}).Draw(t, "cut"), Scope: d.scope(t), At: soon}
 	switch rapid.IntRange(0, 9).Draw(t, "composed") {
 	case 4: // The array executes, and the answer is lost with the connection.
-		lost := faults.Fault{Verb: cut.Verb, Scope: cut.Scope, At: at, PDU: "scsi-response", Byte: place(t), Nth: rapid.SampledFrom([]int{0, 0, 2, 3}).Draw(t, "nth")}
+		lost := faults.Fault{Verb: cut.Verb, Scope: cut.Scope, At: at, PDU: rapid.SampledFrom([]string{"scsi-response", "data-in"}).Draw(t, "answer"), Byte: place(t),
+			Nth: rapid.SampledFrom([]int{0, 0, 2}).Draw(t, "nth")}
 		if rapid.Bool().Draw(t, "again") {
 			lost.Each, lost.Times = 1, 2
 		}
@@ -131,7 +132,7 @@ func (d *drawn) place(t *rapid.T, f *faults.Fault) {
 		names = append(names, others...)
 	}
 	f.PDU = rapid.SampledFrom(names).Draw(t, "pdu")
-	f.Nth = rapid.SampledFrom([]int{0, 0, 2, 3, 4}).Draw(t, "nth") // 0 is the first
+	f.Nth = rapid.SampledFrom([]int{0, 0, 0, 2, 3}).Draw(t, "nth") // 0 is the first
 	switch rapid.IntRange(0, 7).Draw(t, "which") {
 	case 5:
 		f.Each, f.Times = rapid.IntRange(1, 3).Draw(t, "each"), rapid.IntRange(2, 3).Draw(t, "times")
@@ -177,7 +178,7 @@ func (d *drawn) shape(t *rapid.T, f *faults.Fault) {
 		f.Scope, _ = faults.AtPortal(sessions.PortalAddress(from)) // they are addresses
 		f.To = netip.MustParseAddrPort(sessions.PortalAddress(to))
 	case faults.Stall:
-		f.After = rapid.IntRange(0, 4000).Draw(t, "after")
+		f.After = rapid.IntRange(0, 1000).Draw(t, "after")
 	case faults.Delay, faults.Jitter:
 		f.By = time.Duration(rapid.IntRange(1, 3000).Draw(t, "by")) * time.Millisecond
 	case faults.Coalesce:

@@ -15,9 +15,9 @@ import (
 // reads look at what is left.
 const (
 	windowFrom = 1 * time.Second
-	windowTo   = 20 * time.Second
-	healedAt   = 22*time.Second + 50*time.Millisecond
-	settledAt  = 40 * time.Second // by then an attempt has been made after the healing, and whatever waited has ended
+	windowTo   = 12 * time.Second
+	healedAt   = 16*time.Second + 50*time.Millisecond
+	settledAt  = 30 * time.Second // by then an attempt has been made after the healing, and whatever waited has ended
 )
 
 // Blocks that requesters share: so few that their requests meet.
@@ -67,10 +67,13 @@ func (d *drawn) beside(steps []sessions.Step) {
 	}
 }
 
-// profiles are shipped arrays that let the initiator in as it is, of every kind that shapes how sessions come and go.
+// profiles are shipped arrays that let the initiator in as it is, of every kind that shapes how sessions come and go. Two kinds are not among them,
+// where what is on its way on a lost connection may be executed behind the session that replaced it, so that no initiator can keep order: arrays that
+// reinstate no session (single-host-lock), and those that send a session that comes back to another portal group, which is another I_T nexus
+// (vrrp-gateway).
 var profiles = []string{"cluster-vip-gateway", "discovery-ip-balanced", "gateway-pair", "group-ip-redirect", "ha-ip-takeover", "multi-portal",
-	"perm-redirect-tpgt", "plain", "portal-group-redirect", "second-session-kills-oldest", "second-session-refused-0301", "single-host-lock",
-	"single-port-redirect-permanent", "single-port-redirect-temporary", "single-session", "svm-multi-tpgt", "vrrp-gateway"}
+	"perm-redirect-tpgt", "plain", "portal-group-redirect", "second-session-kills-oldest", "second-session-refused-0301",
+	"single-port-redirect-permanent", "single-port-redirect-temporary", "single-session", "svm-multi-tpgt"}
 
 // drawPeers draws what the array and the initiator are.
 func (d *drawn) drawPeers(t *rapid.T) {
@@ -128,12 +131,12 @@ func (d *drawn) requester(t *rapid.T) requester {
 	}
 	r.requests = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) asked {
 		a := asked{write: rapid.Bool().Draw(t, "write"), first: rapid.IntRange(0, blocks-1).Draw(t, "block")}
-		a.pause = time.Duration(rapid.SampledFrom([]int{0, 0, 1, 5, 200, 1000, 3000, 6000}).Draw(t, "pause")) * time.Millisecond
+		a.pause = time.Duration(rapid.SampledFrom([]int{0, 0, 1, 50, 300, 1000, 2000, 4000}).Draw(t, "pause")) * time.Millisecond
 		a.n = rapid.IntRange(1, blocks-a.first).Draw(t, "blocks")
 		a.sync = rapid.IntRange(0, 9).Draw(t, "sync") == 9
 		a.patience = rapid.SampledFrom([]time.Duration{0, 0, 0, 0, 0, 0, time.Second, 4 * time.Second}).Draw(t, "patience")
 		return a
-	}), 1, 8).Draw(t, "requests")
+	}), 2, 10).Draw(t, "requests")
 	return r
 }
 

@@ -74,17 +74,25 @@ type tally struct {
 	numbers                              []int // of the plans in violations
 }
 
-// count takes a result in.
-func (y *tally) count(number int, r result) {
+// toldEvery is after how many plans a search tells how far it is.
+const toldEvery = 10_000
+
+// count takes a result in, and tells what the search has come to by then.
+func (y *tally) count(number int, r result) (plans, whole, broken int) {
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	y.plans++
 	if r.broken() != "" {
 		y.violations, y.numbers = append(y.violations, r), append(y.numbers, number)
 	}
-	if r.err != nil {
-		return
+	if r.err == nil {
+		y.add(r)
 	}
+	return y.plans, y.whole, len(y.numbers)
+}
+
+// add counts what a run was. The mutex is held.
+func (y *tally) add(r result) {
 	y.requests += r.report.Requests
 	y.acknowledged += r.report.Acknowledged
 	y.again += r.report.Again
@@ -140,7 +148,10 @@ func search(t *testing.T, first int, until bounds, change func(d *drawn)) *tally
 		workers.Go(func() {
 			for !until.reached(y) {
 				n := first + int(next.Add(1)) - 1
-				y.count(n, try(t, changed(numbered(n), change)))
+				r := try(t, changed(numbered(n), change))
+				if plans, whole, broken := y.count(n, r); plans%toldEvery == 0 {
+					t.Logf("%d plans: every fault fired in %d of them, %d violations", plans, whole, broken)
+				}
 			}
 		})
 	}
