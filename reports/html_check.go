@@ -31,6 +31,7 @@ type pageCheck struct {
 	AsExpected                                    []pageFinding // of verdict pass
 	Faults                                        []pageFault
 	Replay, Capture, Plan                         string
+	Filter                                        string // for Wireshark, where there is a capture
 	Plot, Ladder                                  template.HTML
 	Omitted, Folded                               string
 }
@@ -76,6 +77,9 @@ func newPageCheck(r *scenarios.Result, limits rowLimits) pageCheck {
 	}
 	if row := scenarios.LoadCatalogue().Row(r.ID); row != nil {
 		c.Stimulus, c.Rule = row.Stimulus, row.Verdict
+		if r.Capture != "" {
+			c.Filter = ViewOf(row).Filter
+		}
 	}
 	for _, f := range r.Findings {
 		if f.Verdict != scenarios.Pass {

@@ -228,7 +228,7 @@ func TestPage(t *testing.T) {
 	}
 	for _, want := range []string{
 		"5 findings in 9 checks", "The run was interrupted: 9 of 9 checks", "Strict", "Shard 1/2", "another catalogue", "Came instead", "Verdict rule",
-		"Stimulus", "fired once", "fired 2 times", "did not fire, and need not", "never fired", "captures/x.pcapng", "known since ever", "take the entry out",
+		"Stimulus", "fired once", "fired 2 times", "did not fire, and need not", "never fired", "captures/x.pcapng", "<dt>In Wireshark</dt>", "known since ever", "take the entry out",
 		"came out differently", "cadence, at 18.000 s:", "expected 5 s", "<svg class=\"plot\"", "<ol class=\"ladder\"", "(0123456789ab…, modified)", "1.234s",
 	} {
 		if !strings.Contains(html, want) {
