@@ -42,10 +42,11 @@ type TGT struct {
 	once    sync.Once
 }
 
-// startTime bounds StartTGT; attempts is how many ports are tried, since another program may take one between choosing and binding.
+// startTime bounds StartTGT, and answerTime what Ended waits for; attempts is how many ports are tried, since another program may take one between choosing and binding.
 const (
-	startTime = 2 * time.Minute
-	attempts  = 10
+	startTime  = 2 * time.Minute
+	answerTime = time.Minute
+	attempts   = 10
 )
 
 // StartTGT runs tgtd with the targets and returns when they are there. The context bounds the start only. Errors are a *MissingError, or tell
@@ -81,7 +82,9 @@ func TGTFor(t testing.TB, config TGTConfig) *TGT {
 // Ended tells whether the process is gone, or goes: what it has just been sent may fell it. It is asked something else behind that, and one that
 // cannot answer has ended when its process has, or is killed.
 func (t *TGT) Ended(ctx context.Context) bool {
-	if _, err := t.Admin(ctx, "--lld", "iscsi", "--op", "show", "--mode", "sys"); err == nil || ctx.Err() != nil {
+	asked, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	if _, err := t.Admin(asked, "--lld", "iscsi", "--op", "show", "--mode", "sys"); err == nil || ctx.Err() != nil {
 		select {
 		case <-t.ended:
 			return true
