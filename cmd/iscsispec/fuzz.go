@@ -14,6 +14,7 @@ import (
 	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/scenarios"
 	"github.com/iscsispec/iscsispec/scenarios/fuzz"
+	"github.com/iscsispec/iscsispec/scenarios/fuzz/scripted"
 )
 
 // fuzzOptions are the flags of fuzz login.
@@ -126,10 +127,14 @@ func (p *program) fuzzLogin(cmd *cobra.Command, o *fuzzOptions, args []string) e
 // fuzzPeer is what stands in a replay line for the peer.
 func (p *program) fuzzPeer() string { return strings.Join(p.peerArgs(), " ") }
 
-// fuzzOwn tries the simulated array.
+// fuzzOwn tries the simulated array and the initiator, each on half of the cores.
 func (p *program) fuzzOwn(ctx context.Context, o *fuzzOptions, flow *fuzz.Flow, told *fuzzVoice) error {
 	if flow != nil {
-		finding, err := fuzz.Run(*flow, fuzz.Options{T: p.t})
+		if flow.Role == fuzz.InitiatorRole {
+			all, err := scripted.Run(p.t, *flow, nil)
+			return told.replayed(*flow, all, err)
+		}
+		finding, err := fuzz.RunTarget(*flow, fuzz.Options{T: p.t})
 		if finding == nil {
 			return told.replayed(*flow, nil, err)
 		}
@@ -137,17 +142,27 @@ func (p *program) fuzzOwn(ctx context.Context, o *fuzzOptions, flow *fuzz.Flow, 
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.long)
 	defer cancel()
-	s := &fuzz.Search{T: p.t, Seed: o.seed, Workers: runtime.GOMAXPROCS(0), Found: func(f fuzz.Found) bool {
+	found := func(f fuzz.Found) bool {
 		told.found(f)
 		return false
-	}}
-	stop := told.beat(func() (uint64, fuzz.Coverage) { return s.Done(), s.Reached() })
-	err := s.Run(ctx)
+	}
+	workers := max(runtime.GOMAXPROCS(0)/2, 1)
+	arrays := &fuzz.Search{T: p.t, Seed: o.seed, Workers: workers, Found: found}
+	initiators := &scripted.Search{T: p.t, Seed: o.seed, Workers: workers, Found: found}
+	at := func() []fuzzStand {
+		return []fuzzStand{{"array", arrays.Done(), arrays.Reached(), fuzz.TargetPlan()}, {"initiator", initiators.Done(), initiators.Reached(), fuzz.Plan{}}}
+	}
+	stop := told.beat(at)
+	var failed error
+	var both sync.WaitGroup
+	both.Go(func() { failed = initiators.Run(ctx) })
+	err := arrays.Run(ctx)
+	both.Wait()
 	stop()
-	if err != nil {
+	if err = errors.Join(err, failed); err != nil {
 		return &statusError{exitDefect, err}
 	}
-	return told.ended(s.Done(), s.Reached(), nil)
+	return told.ended(at(), nil)
 }
 
 // fuzzRemote tries a target on the network.
@@ -162,21 +177,21 @@ func fuzzRemote(ctx context.Context, o *fuzzOptions, x *fuzz.Remote, flow *fuzz.
 	ctx, cancel := context.WithTimeout(ctx, o.long)
 	defer cancel()
 	var mu sync.Mutex
-	var flows uint64
-	var reached fuzz.Coverage
-	x.Tell = func(n uint64, c *fuzz.Coverage) {
+	stand := fuzzStand{peer: "target", plan: fuzz.TargetPlan()}
+	x.Tell = func(n uint64, c fuzz.Coverage) {
 		mu.Lock()
 		defer mu.Unlock()
-		flows, reached = n, *c
+		stand.flows, stand.reached = n, c
 	}
-	stop := told.beat(func() (uint64, fuzz.Coverage) {
+	at := func() []fuzzStand {
 		mu.Lock()
 		defer mu.Unlock()
-		return flows, reached
-	})
+		return []fuzzStand{stand}
+	}
+	stop := told.beat(at)
 	err := x.Run(ctx)
 	stop()
-	done := told.ended(x.Flows(), x.Reached(), x.Counts())
+	done := told.ended(at(), x.Counts())
 	var hurt *fuzz.HurtError
 	if errors.As(err, &hurt) && told.findings > 0 {
 		return done

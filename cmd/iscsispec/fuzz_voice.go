@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -92,7 +93,7 @@ func (v *fuzzVoice) json(value any) {
 }
 
 // beat tells every now and then where the search stands, until the function that it gives is called.
-func (v *fuzzVoice) beat(at func() (uint64, fuzz.Coverage)) (stop func()) {
+func (v *fuzzVoice) beat(at func() []fuzzStand) (stop func()) {
 	if v.o.quiet {
 		return func() {}
 	}
@@ -106,9 +107,11 @@ func (v *fuzzVoice) beat(at func() (uint64, fuzz.Coverage)) (stop func()) {
 			case <-done:
 				return
 			case <-ticker.C:
-				flows, c := at()
+				now := at()
 				v.mu.Lock()
-				fmt.Fprintf(v.errOut, "%s\n", v.stands(flows, &c))
+				for _, stand := range now {
+					fmt.Fprintf(v.errOut, "%s\n", v.stands(&stand))
+				}
 				v.mu.Unlock()
 			}
 		}
@@ -119,35 +122,54 @@ func (v *fuzzVoice) beat(at func() (uint64, fuzz.Coverage)) (stop func()) {
 	}
 }
 
+// fuzzStand is where the search before one peer stands.
+type fuzzStand struct {
+	peer    string
+	flows   uint64
+	reached fuzz.Coverage
+	plan    fuzz.Plan
+}
+
 // stands is the line of progress.
-func (v *fuzzVoice) stands(flows uint64, c *fuzz.Coverage) string {
-	plan := fuzz.TargetPlan()
+func (v *fuzzVoice) stands(s *fuzzStand) string {
 	took := time.Since(v.began)
-	reached := func(all []string, got map[string]uint64) string {
+	part := func(all []string, got map[string]uint64) string {
+		if len(all) == 0 {
+			return strconv.Itoa(len(got))
+		}
 		return fmt.Sprintf("%d/%d", len(all)-len(fuzz.Missed(all, got)), len(all))
 	}
-	return fmt.Sprintf("%v: %d flows, %.0f/s, %s states, %s transitions, %s keys by class, %d findings", took.Round(time.Second), flows,
-		float64(flows)/took.Seconds(), reached(plan.States, c.States), reached(plan.Transitions, c.Transitions), reached(plan.Keys, c.Keys), v.findings)
+	return fmt.Sprintf("%v %s: %d flows, %.0f/s, %s states, %s transitions, %s keys by class, %d findings", took.Round(time.Second), s.peer, s.flows,
+		float64(s.flows)/took.Seconds(), part(s.plan.States, s.reached.States), part(s.plan.Transitions, s.reached.Transitions),
+		part(s.plan.Keys, s.reached.Keys), v.findings)
 }
 
 // ended tells what the search comes to, and gives the status to leave with.
-func (v *fuzzVoice) ended(flows uint64, c fuzz.Coverage, again map[string]int) error {
+func (v *fuzzVoice) ended(stands []fuzzStand, again map[string]int) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	switch {
-	case v.o.asJSON:
-		v.json(map[string]any{"coverage": map[string]any{"states": c.States, "transitions": c.Transitions, "keys": c.Keys},
-			"flows": flows, "seconds": time.Since(v.began).Seconds(), "seed": v.o.seed, "findings": v.findings, "seen": again})
-	default:
+	for i := range stands {
+		s := &stands[i]
+		if v.o.asJSON {
+			v.json(map[string]any{"peer": s.peer, "flows": s.flows, "seconds": time.Since(v.began).Seconds(), "seed": v.o.seed,
+				"findings": v.findings, "seen": again,
+				"coverage": map[string]any{"states": s.reached.States, "transitions": s.reached.Transitions, "keys": s.reached.Keys}})
+			continue
+		}
 		if !v.o.quiet {
-			if err := c.Write(v.out, fuzz.TargetPlan()); err != nil {
+			fmt.Fprintf(v.out, "\n%s\n", s.peer)
+			if err := s.reached.Write(v.out, s.plan); err != nil {
 				return err
 			}
 		}
+	}
+	if !v.o.asJSON {
 		for _, rule := range slices.Sorted(maps.Keys(again)) {
 			fmt.Fprintf(v.out, "seen %d times: %s\n", again[rule], rule)
 		}
-		fmt.Fprintf(v.out, "%s\n", v.stands(flows, &c))
+		for i := range stands {
+			fmt.Fprintf(v.out, "%s\n", v.stands(&stands[i]))
+		}
 	}
 	if v.findings > 0 {
 		return leave(exitFindings)

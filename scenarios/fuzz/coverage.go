@@ -68,6 +68,9 @@ func (c *Coverage) Write(w io.Writer, plan Plan) error {
 		all     []string
 		reached map[string]uint64
 	}{{"states", plan.States, c.States}, {"transitions", plan.Transitions, c.Transitions}, {"keys by class of value", plan.Keys, c.Keys}} {
+		if len(part.all) == 0 { // Nobody has listed what there is to reach.
+			part.all = slices.Sorted(maps.Keys(part.reached))
+		}
 		missed := Missed(part.all, part.reached)
 		print("%s: %d of %d\n", part.title, len(part.all)-len(missed), len(part.all))
 		for _, name := range part.all {

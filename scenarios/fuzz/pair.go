@@ -130,6 +130,3 @@ func (r *run) health() (*Finding, error) {
 	}
 	return nil, err
 }
-
-// Run runs a flow of either role against our own peer of that role. See [RunTarget].
-func Run(f Flow, o Options) (*Finding, error) { return RunTarget(f, o) }

@@ -17,11 +17,9 @@ const hurtRule = "robustness.framing.mutated-pdu-fuzz"
 
 // The bounds of a run against a target on the network.
 const (
-	remotePatience  = 15 * time.Second
 	remoteWait      = time.Second // the longest wait in a flow
 	remoteShrink    = 200         // smaller flows that are tried
 	remoteShrinkFor = 90 * time.Second
-	shrinkPatience  = 2 * time.Second
 	healthTries     = 4
 	healthPause     = 2 * time.Second
 	dialTime        = 5 * time.Second
@@ -41,13 +39,12 @@ type Remote struct {
 	// Found is told of every fault once, with the smallest flow for it.
 	Found func(Found)
 	// Tell is told after every flow.
-	Tell func(flows uint64, c *Coverage)
+	Tell func(flows uint64, c Coverage)
 
-	run     run
-	setup   Setup
-	seen    map[string]int
-	total   uint64
-	reached Coverage
+	run   run
+	setup Setup
+	seen  map[string]int
+	total uint64
 }
 
 // HurtError tells that a target serves no login any more, and what it was that a plain login met.
@@ -73,7 +70,6 @@ func (x *Remote) Flows() uint64 { return x.total }
 // Reached is what was covered so far.
 func (x *Remote) Reached() Coverage {
 	var c Coverage
-	c.Add(&x.reached)
 	x.run.tally.addTo(&c)
 	return c
 }
@@ -86,7 +82,7 @@ func (x *Remote) Learn(ctx context.Context) error {
 	x.seen = map[string]int{}
 	x.setup = Setup{Name: "plain", Target: x.URL.Target, Absent: absent, Initiators: [3]string{initiator1, initiator2, initiator3},
 		User: x.URL.User, Secret: x.URL.Password.Reveal(), foreign: true}
-	x.run.set, x.run.patience, x.run.longest = &x.setup, remotePatience, remoteWait
+	x.run.set, x.run.longest, x.run.hurried = &x.setup, remoteWait, true
 	x.run.dial = func(portal string) (net.Conn, error) {
 		if portal == "" {
 			portal = x.URL.Portal.HostPort()
@@ -121,7 +117,7 @@ func (x *Remote) Run(ctx context.Context) error {
 			x.tell(ctx, f, *finding, i)
 		}
 		if x.Tell != nil {
-			x.Tell(x.total, &x.reached)
+			x.Tell(x.total, x.Reached())
 		}
 		if hurt != nil {
 			if err := x.revive(ctx, hurt); err != nil {
@@ -242,21 +238,22 @@ func (x *Remote) tell(ctx context.Context, f Flow, finding Finding, i uint64) {
 		}
 		return false
 	}
-	defer func(patience time.Duration, slow, quick bool) {
-		x.run.patience, x.run.slow, x.run.quick = patience, slow, quick
-	}(
-		x.run.patience, x.run.slow, x.run.quick)
+	// What is silent may be slow: it is looked at again with all the patience that there is.
+	leisurely := func(f Flow) bool {
+		slow := x.run.slow
+		x.run.hurried, x.run.slow = false, false
+		is := fails(f)
+		x.run.hurried, x.run.slow = true, slow
+		return is
+	}
+	if finding.Got.Kind == Silent && !leisurely(f) {
+		x.seen[key]--
+		return
+	}
 	if found.Alone = fails(f); found.Alone {
-		if finding.Got.Kind != Silent { // Then what is silent is not what is looked for.
-			x.run.patience, x.run.quick = shrinkPatience, true
-			x.run.slow = x.run.slow || finding.Rule != "login.response.nonzero-status-closes"
-		}
-		if finding.Step > 0 {
-			begins := f
-			begins.Steps = f.Steps[:finding.Step]
-			if fails(begins) {
-				f = begins
-			}
+		begins := f
+		if begins.Steps = f.Steps[:max(finding.Step, 1)]; finding.Step > 0 && fails(begins) {
+			f = begins
 		}
 		found.Flow = Shrink(f, remoteShrink, fails)
 	}

@@ -106,6 +106,8 @@ func (m *model) idle(c *conn, q *request, e *expect) {
 // baseRule is the row that a refusal of a lawful request breaks.
 func (m *model) baseRule(c *conn, q *request) string {
 	switch {
+	case q.Continue:
+		return "login.params.names-arrive-under-c-bit"
 	case c.chap.step == chapChallenged || c.chap.step == chapProven:
 		return "auth.chap.one-way-success"
 	case c.chap.step == chapAgreed:

@@ -18,7 +18,9 @@ const (
 	// answerTime is how long an answer may take before it counts as silence; dropTime how long a target may take to close.
 	answerTime = 20 * time.Second
 	dropTime   = 10 * time.Second
-	quickTime  = time.Second
+	// The same of a run in a hurry.
+	hurriedAnswer = 3 * time.Second
+	hurriedDrop   = time.Second
 	// roundsMax bounds the requests of a walk.
 	roundsMax = 16
 	// passedMax bounds the PDUs that are passed over while an answer is awaited.
@@ -35,14 +37,14 @@ type run struct {
 	model model
 	tally tally
 	links [ConnsMax + 1]link
-	// slow tells that the target does not close behind a refusal, so that it is not waited for again; quick that it keeps connections
-	// that were replaced.
-	slow, quick bool
-	oldResponse string
-	buffer      []byte
-	sent        uint64 // PDUs
-	// patience is how long an answer may take before it counts as silence, 0 for a default; longest the longest wait in a flow, 0 for none.
-	patience, longest time.Duration
+	// slow tells that the target does not close behind a refusal, so that it is not waited for again; hurried that what is silent will
+	// be looked at again at leisure.
+	slow, hurried bool
+	oldResponse   string
+	buffer        []byte
+	sent          uint64 // PDUs
+	// longest is the longest wait in a flow, 0 for none.
+	longest time.Duration
 }
 
 // link is the transport of a connection.
@@ -145,7 +147,7 @@ func (r *run) step(s *Step) (*violation, *got, error) {
 	if s.Verb == VerbWalk {
 		return r.walk(c, s)
 	}
-	if c.over() || s.Verb == VerbAnswer {
+	if _, sends := answers[s.Verb]; c.over() || !sends && !slices.Contains(endings, s.Verb) && s.Verb != VerbLogin {
 		return nil, nil, nil
 	}
 	if err := r.open(c); err != nil {
@@ -169,18 +171,18 @@ func (r *run) lasting(d time.Duration) time.Duration {
 	return d
 }
 
-// closing is how long a target may take to end a connection. One that was seen not to do it is not waited for so long again.
+// closing is how long a target may take to end a connection.
 func (r *run) closing() time.Duration {
-	if r.quick {
-		return quickTime
+	if r.hurried {
+		return hurriedDrop
 	}
 	return dropTime
 }
 
 // within is how long an answer may take.
 func (r *run) within() time.Duration {
-	if r.patience > 0 {
-		return r.patience
+	if r.hurried {
+		return hurriedAnswer
 	}
 	return answerTime
 }
@@ -300,7 +302,7 @@ func (r *run) closes(c *conn) (*violation, *got) {
 	if r.slow {
 		return nil, nil
 	}
-	g := r.read(c, dropTime)
+	g := r.read(c, r.closing())
 	if g.kind == Dropped {
 		return nil, nil
 	}
@@ -316,7 +318,7 @@ func (r *run) closes(c *conn) (*violation, *got) {
 		return want, g
 	}
 	if half, can := r.links[c.number].conn.(interface{ CloseWrite() error }); g.kind == Silent && can && half.CloseWrite() == nil {
-		g = r.read(c, dropTime)
+		g = r.read(c, r.closing())
 	}
 	r.slow = true
 	if g.kind == Silent {
@@ -331,7 +333,6 @@ func (r *run) awaitReplaced(c *conn) (*violation, *got) {
 	v := r.model.judgeReplaced(c, g)
 	if v != nil {
 		r.model.goTo(c, evEnd, ended) // It is not asked again.
-		r.quick = r.set.foreign
 	}
 	return v, g
 }

@@ -293,3 +293,6 @@ func statSNOf(h *pdu.BHS) (uint32, bool) {
 	}
 	return 0, false
 }
+
+// endings are the verbs that end a connection from this side.
+var endings = []Verb{VerbClose, VerbReset, VerbHush}
