@@ -91,8 +91,17 @@ func WriteCoverage(w io.Writer, run Run) error {
 	data.BarLabel = strings.Join(parts, ", ")
 	c := run.Coverage.CoverCount
 	data.Headline = fmt.Sprintf("%d of %d normative statements have a check", c.Checked, c.Total)
-	data.Subline = fmt.Sprintf("%d of RFC 7143 and RFC 7144 have none yet, and %d cannot be seen on the wire. This run judged %d.", c.NotYet, c.Unseen, judged(count))
+	data.Subline = coverageSubline(c, judged(count))
 	return coveragePage.Execute(w, data)
+}
+
+// coverageSubline says what becomes of the statements without a check, and how many the run spoke of.
+func coverageSubline(c scenarios.CoverCount, judged int) string {
+	others := fmt.Sprintf("Of the other %d, %d have none yet, and %d cannot be seen on the wire.", c.Total-c.Checked, c.NotYet, c.Unseen)
+	if c.NotYet == 0 {
+		others = fmt.Sprintf("The other %d cannot be seen on the wire.", c.Unseen)
+	}
+	return fmt.Sprintf("%s This run judged %d.", others, judged)
 }
 
 // judged counts the statements about which the run found something out.

@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	_ "embed" // the page's parts
 	"encoding/json"
 	"fmt"
@@ -97,6 +98,13 @@ func matrixRows(merged []*Merged) []matrixRow {
 	return rows
 }
 
+// fails tells that a run failed the check, whoever explains it.
+func (r matrixRow) fails() bool {
+	return slices.ContainsFunc(r.Cells, func(c *matrixCell) bool {
+		return c != nil && (c.Verdict == scenarios.Fail.String() || c.Verdict == scenarios.Broken.String())
+	})
+}
+
 // across compares the verdicts of one check in all runs.
 func across(results []*scenarios.Result) string {
 	var first *scenarios.Result
@@ -133,6 +141,8 @@ func WriteMatrix(w io.Writer, merged []*Merged) error {
 		}
 		data.Runs = append(data.Runs, run)
 	}
+	// What failed anywhere comes first, as on the page of a single run.
+	slices.SortStableFunc(data.Rows, func(a, b matrixRow) int { return cmp.Compare(pick(a.fails(), 0, 1), pick(b.fails(), 0, 1)) })
 	times := map[string]int{}
 	for _, row := range data.Rows {
 		times[row.Across]++
