@@ -12,7 +12,8 @@ import (
 // interval has passed since the attempt that had brought the session; each further one an interval after the one before began, or at once where that one took longer, and
 // never while it is under way. Each outage leaves a finding.
 //
-// Where the trace has the initiator's own events, attempts that were due and not made are a fault too.
+// Where the trace has the initiator's own events, attempts that were due and not made are a fault too. Where it was recorded at the target's end,
+// one that comes a whole number of intervals late is none: those before it may not have come through.
 func Cadence(s *Session, t Terms) []scenarios.Finding {
 	var findings []scenarios.Finding
 	for i := range s.Outages {
@@ -33,7 +34,7 @@ func (o *Outage) cadence(s *Session, t Terms) scenarios.Finding {
 		if i == 0 && (previous.At < 0 || o.Blind) { // when the attempt before was made, or the loss noticed, is not known
 			from, to = 0, s.End
 		}
-		excused := o.Blind && unseen(a.At-from, t)
+		excused := (o.Blind || o.Far) && unseen(a.At-from, t)
 		if !excused && misses(a.At, from, to, t.Tolerance) {
 			evidence := []trace.Event{o.Event, a.Event}
 			if i > 0 {

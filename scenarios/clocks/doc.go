@@ -14,7 +14,7 @@
 //     I_T nexus, there are no local IDs, and devices are not seen.
 //
 // What the wire does not show is not judged: whether an initiator that makes no attempt has given the session up, and when attempts were made
-// while a portal was closed to all. See [Session.Local].
+// while a portal was closed to all, or did not come through to a target that recorded. See [Session.Local].
 //
 // # First use
 //

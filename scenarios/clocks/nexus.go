@@ -3,6 +3,7 @@ package clocks
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/iscsispec/iscsispec/iscsi"
@@ -16,12 +17,17 @@ const followedWithin = time.Second
 // wireSessions puts sessions together from logins: connections of one I_T nexus are one session. A login under another ISID counts for the
 // session that is down where there is but one of the initiator and the target, and so does a connection that came to no login.
 func wireSessions(events []trace.Event, dials []Dial) []*Session {
-	n := &nexuses{last: end(events), blind: blindTimes(events)}
+	n := &nexuses{last: end(events), blind: blindTimes(events), far: !slices.ContainsFunc(events, func(e trace.Event) bool {
+		return e.Kind == trace.KindDial && e.Node == trace.NodeInitiator
+	})}
 	for _, d := range dials {
 		n.take(d)
 	}
 	for _, s := range n.sessions {
 		s.loseAt(n.last) // a loss that nothing followed
+		for i := range s.Outages {
+			s.Outages[i].Far = n.far
+		}
 	}
 	return n.sessions
 }
@@ -30,6 +36,7 @@ type nexuses struct {
 	sessions []*Session
 	names    []nexus // of the sessions, in the same order
 	blind    blinds
+	far      bool // nobody saw what the initiator dialled
 	last     time.Duration
 }
 

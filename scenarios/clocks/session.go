@@ -49,6 +49,8 @@ type Outage struct {
 	Back, Left time.Duration
 	// Blind tells that attempts may have been made that nobody has seen, and that the loss may have been noticed at another time.
 	Blind bool
+	// Far tells that the trace was recorded at the target's end: attempts that something in between refused or swallowed are not in it.
+	Far   bool
 	Event trace.Event
 }
 
