@@ -18,7 +18,7 @@ STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # The real peers that some tests talk to, as tool:package of Debian. Kept in step with .ci/run.
 PEERS := tgtd:tgt iscsi-ls:libiscsi-bin qemu-img:qemu-utils tshark:tshark
 
-.PHONY: menu build check test race peers bench arraybench realtime mutants exhaustive pairs plans fuzz siege lint clean
+.PHONY: menu build check test race peers bench arraybench realtime mutants exhaustive pairs plans planted fuzz siege lint clean
 
 menu:
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -86,6 +86,9 @@ fuzzed() { \
   fi; \
   rm -f "$$said"; }
 endef
+
+planted: ## find ten defects planted in the login paths of both peers, each within 60 s, and shrink the flows that show them
+	ISCSISPEC_PLANTED=60 $(GO) test -count=1 -run TestPlantedDefectsAreFound -v -timeout 20m ./scenarios/fuzz
 
 fuzz: ## fuzz every codec and every peer for FUZZTIME each (10s)
 	@$(fuzzed); for package in $$($(GO) list ./...); do \

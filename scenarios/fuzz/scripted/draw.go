@@ -61,7 +61,7 @@ func drawConn(c fuzz.Choices, setup string, conn int, looping bool) []fuzz.Step 
 		case 1:
 			steps = append(steps, fuzz.Step{Conn: conn, Verb: fuzz.VerbAnswer})
 		default:
-			steps = append(steps, drawAnswer(c, setup, conn))
+			steps = append(steps, drawAnswer(c, setup, conn, len(steps)))
 		}
 	}
 	return steps
@@ -82,9 +82,13 @@ func drawLater(c fuzz.Choices, conn int) fuzz.Step {
 	return s
 }
 
-// drawAnswer draws an answer that is not sound, or hardly.
-func drawAnswer(c fuzz.Choices, setup string, conn int) fuzz.Step {
+// drawAnswer draws an answer that is not sound, or hardly. at counts the answers before it on its connection.
+func drawAnswer(c fuzz.Choices, setup string, conn, at int) fuzz.Step {
 	s := fuzz.Step{Conn: conn, Verb: fuzz.VerbAnswer}
+	if (at == 1 || at == 2) && exchangesOf(setup) == 4 && chance(c, "CHAP", 2) {
+		drawCHAP(c, &s, at)
+		return s
+	}
 	for range 1 + pick(c, "changes", 0, 0, 0, 1, 2) {
 		drawChange(c, &s, setup)
 	}
@@ -101,7 +105,7 @@ func drawChange(c fuzz.Choices, s *fuzz.Step, setup string) {
 			drawKey(c, s)
 			return
 		}
-		drawCHAP(c, s)
+		drawCHAP(c, s, 0)
 	case 7, 8, 9:
 		drawStatus(c, s)
 	case 10:
@@ -270,9 +274,16 @@ func drawUnknown(c fuzz.Choices, s *fuzz.Step) {
 	}
 }
 
-// drawCHAP gives a key of CHAP a value of some class.
-func drawCHAP(c fuzz.Choices, s *fuzz.Step) {
-	key := chapKeys[c.Choose("chap", len(chapKeys))]
+// drawCHAP gives a key of CHAP a value of some class: one of the array's challenge in answer 1, of its proof in answer 2, and any elsewhere.
+func drawCHAP(c fuzz.Choices, s *fuzz.Step, at int) {
+	keys := chapKeys
+	switch at {
+	case 1:
+		keys = chapKeys[:3]
+	case 2:
+		keys = chapKeys[3:]
+	}
+	key := keys[c.Choose("chap", len(keys))]
 	add := func(value string) { s.Pairs = append(s.Pairs, fuzz.Pair{Key: key, Value: value}) }
 	values := chapValues[key]
 	switch class := fuzz.Classes()[c.Choose("class", len(fuzz.Classes()))]; class {

@@ -125,7 +125,13 @@ func shrink(t *testing.T, found fuzz.Found, dev *ini.Deviations) (fuzz.Flow, fuz
 		last = *findings[0]
 		return true
 	}
-	best := fuzz.Shrink(found.Began, shrinkMost, fails)
+	best := found.Began
+	for conn := best.Conns(); conn > 0; conn-- {
+		if less := without(best, conn); fails(less) {
+			best = less
+		}
+	}
+	best = fuzz.Shrink(best, shrinkMost, fails)
 	for _, name := range []string{"plain", strings.TrimSuffix(best.Setup, loopSuffix)} {
 		if plain := best; name != best.Setup {
 			if plain.Setup = name; fails(plain) {
@@ -135,6 +141,21 @@ func shrink(t *testing.T, found fuzz.Found, dev *ini.Deviations) (fuzz.Flow, fuz
 		}
 	}
 	return best, last
+}
+
+// without is a flow without one of its connections; those behind it move up.
+func without(f fuzz.Flow, conn int) fuzz.Flow {
+	less := fuzz.Flow{Role: f.Role, Setup: f.Setup}
+	for _, s := range f.Steps {
+		if s.Conn == conn {
+			continue
+		}
+		if s.Conn > conn {
+			s.Conn--
+		}
+		less.Steps = append(less.Steps, s)
+	}
+	return less
 }
 
 // RateOf runs flows for a benchmark on so many workers and gives the time that they took.
