@@ -15,8 +15,8 @@ type RecoveryPolicy struct {
 	// fail to come: the array then asks for the data by a recovery R2T, and tells its ExpCmdSN or next StatSN in a NOP-In. For data that does
 	// not come again and again it is doubled each time, up to 16 times as long.
 	Timeout time.Duration `yaml:"timeout"`
-	// Attempts is how many bursts in a row may bring nothing new before a write ends with CHECK CONDITION, and how many NOP-Ins tell of one gap
-	// in CmdSN. 1 to 100.
+	// Attempts is how many bursts, and waits for bursts, in a row may bring nothing new before a write ends with CHECK CONDITION, and how many
+	// NOP-Ins tell of one gap in CmdSN. 1 to 100.
 	Attempts int `yaml:"attempts"`
 }
 

@@ -78,8 +78,8 @@ func (s *session) burstOverdue(k *task) {
 		t.unsolicited, r.overdue = false, true
 		t.asked = max(t.asked, t.first) // the initiator may have sent all of it
 	}
-	for i := range t.r2ts {
-		r.ended(&t.r2ts[i])
+	if len(t.r2ts) > 0 { // One wait in vain is one, however many R2Ts it was for.
+		r.ended(&r2t{brought: slices.ContainsFunc(t.r2ts, func(out r2t) bool { return out.brought })})
 	}
 	t.r2ts = t.r2ts[:0]
 	s.dataCame(r.conn, k)
