@@ -44,7 +44,7 @@ func (m *model) authentication(c *conn, q *request, pairs []sent, e *expect) {
 		m.chapRequest(c, q, said, twice, e)
 	}
 	if c.chap.step == chapAgreed || c.chap.step == chapChallenged && !c.chap.pending {
-		e.fault("auth.method.absent-when-required", negative&^m.holding(q), mGrant|mFull)
+		e.limit("auth.method.absent-when-required", negative&^m.holding(q), mGrant|mFull)
 	}
 	m.method(c, q, e)
 }
@@ -78,7 +78,7 @@ func (m *model) method(c *conn, q *request, e *expect) {
 	case m.set.auth == required:
 		e.barred |= mGrant | mFull
 	case m.set.auth == optional && !takesNone && q.CSG == pdu.StageSecurity:
-		e.fault("auth.method.absent-when-required", negative&^m.holding(q), 0)
+		e.limit("auth.method.absent-when-required", negative&^m.holding(q), 0)
 	case m.set.auth == open && has && !takesNone && q.CSG == pdu.StageSecurity:
 		e.fault("auth.method.unsupported-only", negative, 0)
 	}

@@ -66,6 +66,11 @@ func (d *drawing) act(f *Flow) {
 		at.stage = drawnOver
 	}
 	f.Steps = append(f.Steps, s)
+	for n := 0; n < 3 && (at.stage == drawnAgreed || at.stage == drawnChallenged) && d.Choose("dialogue", 6) != 5; n++ {
+		next := Step{Conn: number}
+		d.goOn(&next)
+		f.Steps = append(f.Steps, next)
+	}
 }
 
 // begin draws the first step of a connection.
@@ -187,6 +192,9 @@ func (d *drawing) keys(s *Step, operationalStage bool) {
 func (d *drawing) first(s *Step) {
 	at := &d.conns[s.Conn]
 	s.CSG = byte(1 - d.Choose("csg", 2))
+	if d.set.auth != open && d.Choose("secure", 4) != 3 {
+		s.CSG = 0
+	}
 	d.who(s, true)
 	at.stage = drawnOperational
 	if s.CSG == 0 {
@@ -276,7 +284,11 @@ func (d *drawing) amiss(s *Step) {
 // goOn draws a step of a connection that is in its login.
 func (d *drawing) goOn(s *Step) {
 	at := &d.conns[s.Conn]
-	switch n := d.Choose("on", 16); {
+	n := d.Choose("on", 16)
+	if at.stage == drawnAgreed || at.stage == drawnChallenged {
+		n = [...]int{4, 5, 6, 7, 8, 9, 10, 11, 12, 4, 5, 6, 7, 0, 14, 15}[n]
+	}
+	switch {
 	case n < 4:
 		s.Verb, at.stage, at.idle = VerbWalk, drawnFull, true
 		return
@@ -286,7 +298,7 @@ func (d *drawing) goOn(s *Step) {
 	case n == 14:
 		s.Verb, at.stage = pick(d, "end", VerbClose, VerbReset, VerbHush), drawnOver
 		return
-	case n == 13 && d.Choose("long", 4) == 3:
+	case n == 13 && at.stage == drawnOperational && d.Choose("long", 4) == 3:
 		s.Verb, s.For = VerbWait, pick(d, "for", time.Second, 10*time.Second, 3*time.Minute)
 		return
 	}
@@ -341,7 +353,15 @@ func (d *drawing) response(s *Step) {
 	if d.Choose("mutual", 3) == 2 {
 		s.Pairs = append(s.Pairs, Pair{Key: "CHAP_I", Value: d.value(kCHAPI)}, Pair{Key: "CHAP_C", Value: d.value(kCHAPC)})
 	}
-	switch d.Choose("order", 16) {
+	switch d.Choose("order", 20) {
+	case 16:
+		s.Pairs = append(s.Pairs, Pair{Key: "CHAP_R", Value: "{chap.r}"})
+	case 17:
+		s.Pairs = append(s.Pairs, s.Pairs[d.Choose("twice", len(s.Pairs))])
+	case 18:
+		s.Pairs = append(s.Pairs, Pair{Key: "CHAP_I", Value: "77"})
+	case 19:
+		s.Pairs = append(s.Pairs, Pair{Key: "CHAP_C", Value: "{bytes:16}"})
 	case 13:
 		s.Pairs = s.Pairs[1:]
 	case 14:

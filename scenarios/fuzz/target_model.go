@@ -182,6 +182,7 @@ type conn struct {
 	chap chapState
 
 	header, data bool   // digests agreed
+	connections  int    // the result of MaxConnections where a proposal of the target made it
 	answersBytes int    // of a long text that is being answered
 	tags         uint32 // requests of full feature phase so far
 	served       bool

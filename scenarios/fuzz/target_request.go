@@ -34,6 +34,11 @@ type expect struct {
 // fault adds a fault of the request: the reactions that it allows, and those that it forbids by a rule.
 func (e *expect) fault(rule string, allow, bar mask) {
 	e.faulty = true
+	e.limit(rule, allow, bar)
+}
+
+// limit does the same for what is no fault: something that the request leaves for later.
+func (e *expect) limit(rule string, allow, bar mask) {
 	e.may |= allow
 	if bar != 0 && (e.bars == "" || e.barred|bar != e.barred) {
 		e.bars = rule

@@ -425,8 +425,8 @@ func (m *model) judgeOwn(c *conn, p *pdu.LoginResponse, k int, name, value strin
 		return broken("negotiation.target-proposals.legal-values", "a legal value of "+name)
 	case p.Transit && !decides && !c.lenient:
 		return broken("login.response.t1-carries-no-open-question", "no question in a response with T=1")
-	case !p.Transit && !decides:
-		c.proposals = append(c.proposals, proposal{key: k, name: name, value: value})
+	case !p.Transit:
+		c.proposals = append(c.proposals, proposal{key: k, name: name, value: value, done: decides})
 	}
 	return nil
 }

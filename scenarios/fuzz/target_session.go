@@ -40,8 +40,16 @@ func (m *model) fullFeature(c *conn, q *request, e *expect, g *got) *violation {
 
 // agreedConnections is the result of MaxConnections, 0 where it is not known.
 func (m *model) agreedConnections(c *conn) int {
-	if c.clouded {
+	for i := range c.offers {
+		if o := &c.offers[i]; o.key == kErrorRecoveryLevel && (o.answer == "2" || o.unjudged) {
+			return 0 // At level 2 there is room for one that takes the place of another (RFC 7143, Section 4.2.1).
+		}
+	}
+	switch {
+	case c.clouded:
 		return 0
+	case c.connections > 0:
+		return c.connections
 	}
 	for i := range c.offers {
 		o := &c.offers[i]

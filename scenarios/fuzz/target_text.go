@@ -22,7 +22,8 @@ type offer struct {
 type proposal struct {
 	key         int
 	name, value string
-	done        bool
+	done        bool // it was answered, or needs no answer
+	answered    bool
 }
 
 // pieces cuts a text at its zero bytes and passes over empty pieces.
@@ -106,10 +107,10 @@ func (m *model) name(c *conn, p *sent, leading bool) {
 func (m *model) answersProposal(c *conn, p *sent, e *expect) bool {
 	for i := range c.proposals {
 		t := &c.proposals[i]
-		if t.done || t.name != p.name {
+		if t.answered || t.name != p.name {
 			continue
 		}
-		t.done = true
+		t.done, t.answered = true, true
 		if !lawfulAnswer(t.key, t.value, p.value) {
 			e.fault("negotiation.numeric.out-of-range-rejected", negative, 0)
 			c.clouded = true
@@ -244,6 +245,8 @@ func (m *model) settle(c *conn, k int, value string) {
 		c.header = value == "CRC32C"
 	case kDataDigest:
 		c.data = value == "CRC32C"
+	case kMaxConnections:
+		c.connections, _ = numberOf(value)
 	case kAuthMethod:
 		c.method = value
 		if value == "CHAP" && c.chap.step == chapNone {

@@ -16,7 +16,7 @@ type Names func(word string) (string, bool)
 // capital hexadecimal digits; {c*N} is the byte c N times (c may be %XX); {word} and {word:option} are what names says. With nil names
 // words expand to nothing, so that a template can be checked before a run. The error is a *ParseError.
 func Expand(template string, names Names) (string, error) {
-	if strings.IndexFunc(template, special) < 0 {
+	if plain(template) {
 		return template, nil
 	}
 	var b strings.Builder
@@ -51,7 +51,22 @@ func Expand(template string, names Names) (string, error) {
 	return b.String(), nil
 }
 
-func special(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("%{};'\"\\`", r) }
+// specials are the bytes that do not stand for themselves.
+var specials = func() (table [256]bool) {
+	for i := range table {
+		table[i] = i <= ' ' || i >= 0x7f || strings.IndexByte("%{};'\"\\`", byte(i)) >= 0
+	}
+	return table
+}()
+
+func plain(s string) bool {
+	for i := range len(s) {
+		if specials[s[i]] {
+			return false
+		}
+	}
+	return true
+}
 
 // escaped reads %XX at the beginning of s.
 func escaped(s string) (byte, bool) {
@@ -67,7 +82,7 @@ func expandWord(b *strings.Builder, word string, names Names) error {
 		n, err := strconv.Atoi(count)
 		if v, is := escaped(unit); is && len(unit) == 3 {
 			unit = string([]byte{v})
-		} else if len(unit) != 1 || special(rune(unit[0])) {
+		} else if len(unit) != 1 || specials[unit[0]] {
 			err = strconv.ErrSyntax
 		}
 		if err != nil || n < 0 || n > ExpandMax || strconv.Itoa(n) != count {
@@ -76,7 +91,7 @@ func expandWord(b *strings.Builder, word string, names Names) error {
 		b.WriteString(strings.Repeat(unit, n))
 		return nil
 	}
-	if word == "" || strings.IndexFunc(word, special) >= 0 {
+	if word == "" || !plain(word) {
 		return &ParseError{Got: word, Want: "a word in the braces"}
 	}
 	if names == nil {
@@ -91,7 +106,7 @@ func expandWord(b *strings.Builder, word string, names Names) error {
 func Escape(s string) string {
 	var b strings.Builder
 	for i := range len(s) {
-		if special(rune(s[i])) {
+		if specials[s[i]] {
 			fmt.Fprintf(&b, "%%%02X", s[i])
 		} else {
 			b.WriteByte(s[i])

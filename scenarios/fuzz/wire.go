@@ -18,6 +18,7 @@ type direction struct {
 	mu     sync.Mutex
 	change sync.Cond
 	data   []byte
+	spare  []byte // memory for what comes next while data is lent
 	read   int
 	eof    bool // the writer has ended it
 	reset  bool // the writer has reset it
@@ -54,17 +55,30 @@ func (w *wire) Read(b []byte) (int, error) {
 	d := w.in
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if err := w.await(); err != nil {
+		return 0, err
+	}
+	n := copy(b, d.data[d.read:])
+	if d.read += n; d.read == len(d.data) {
+		d.data, d.read = d.data[:0], 0
+	}
+	return n, nil
+}
+
+// await waits until there are bytes. The caller holds the lock of the direction that is read.
+func (w *wire) await() error {
+	d := w.in
 	var timer *time.Timer
 	for d.read == len(d.data) {
 		switch {
 		case d.closed:
-			return 0, net.ErrClosed
+			return net.ErrClosed
 		case d.reset:
-			return 0, syscall.ECONNRESET
+			return syscall.ECONNRESET
 		case d.eof:
-			return 0, io.EOF
+			return io.EOF
 		case d.late:
-			return 0, os.ErrDeadlineExceeded
+			return os.ErrDeadlineExceeded
 		}
 		if timer == nil && !w.deadline.IsZero() {
 			timer = time.AfterFunc(time.Until(w.deadline), d.expire)
@@ -72,11 +86,27 @@ func (w *wire) Read(b []byte) (int, error) {
 		}
 		d.change.Wait()
 	}
-	n := copy(b, d.data[d.read:])
-	if d.read += n; d.read == len(d.data) {
-		d.data, d.read = d.data[:0], 0
+	return nil
+}
+
+// Lend implements pdu.Lender: readers hold no memory of their own.
+func (w *wire) Lend() ([]byte, error) {
+	d := w.in
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := w.await(); err != nil {
+		return nil, err
 	}
-	return n, nil
+	lent := d.data[d.read:]
+	d.data, d.read, d.spare = d.spare[:0], 0, nil
+	return lent, nil
+}
+
+// Return implements pdu.Lender.
+func (w *wire) Return(lent []byte) {
+	w.in.mu.Lock()
+	w.in.spare = lent
+	w.in.mu.Unlock()
 }
 
 func (d *direction) expire() {
