@@ -42,7 +42,7 @@ func (c *conn) wellFormed(from side, whole []byte) {
 			c.broken(r, "%.80q has no =", piece)
 			return
 		}
-		if !text.ValidKeyName(string(name)) && !(from == target && text.Reserved(string(value))) { // an answer repeats the name
+		if !text.ValidKeyName(string(name)) && !text.Reserved(string(value)) { // an answer repeats the name
 			c.broken(r, "%.80q is no name of a key", name)
 			return
 		}

@@ -89,6 +89,9 @@ func (j *judge) login(conn int) *model { return j.logins[conn-1] }
 // finish looks at what the end of the run has left open.
 func (j *judge) finish() {
 	j.outages.finish()
+	if len(j.findings) == 0 {
+		j.listen()
+	}
 	if !j.p.full {
 		return
 	}

@@ -38,7 +38,7 @@ type outages struct {
 	followed  bool     // one of the pending addresses was dialled
 	permanent bool     // all redirects of this attempt so far were permanent, and it began at the configured portal
 	home      bool     // this attempt began at the configured portal
-	last      string   // the address dialled last
+	led       string   // where the unbroken run of them has led; "" for nowhere
 	moved     string   // the portal that permanent redirects have led to
 	tries     int      // attempts since the loss
 	blamed    reaction // what the latest attempt may have failed of
@@ -47,10 +47,12 @@ type outages struct {
 
 // dialled takes a dial in: of the attempt that goes on, or of the next one.
 func (o *outages) dialled(r *record) {
-	defer func() { o.last = r.address }()
 	if i := o.candidate(r.address); i >= 0 && r.at <= o.over+promptly {
 		if r.at >= o.start+interval-exactly { // or it is the next attempt
 			o.other = r.at
+		}
+		if o.permanent {
+			o.led = r.address
 		}
 		o.pending = o.pending[i+1:]
 		o.followed = true
@@ -71,7 +73,7 @@ func (o *outages) dialled(r *record) {
 	}
 	o.attempts++
 	o.start, o.other, o.over, o.hops, o.pending, o.must, o.blamed, o.status = r.at, r.at, 0, 0, nil, false, 0, 0
-	o.home, o.permanent = r.address == portalA, true
+	o.home, o.permanent, o.led = r.address == portalA, true, ""
 }
 
 // candidate is the place of an address among those that the latest redirect leads to, -1 where it is none, or where the attempt is over.
@@ -200,19 +202,11 @@ func (o *outages) succeeded(m *model) {
 	seconds, _ := numberOf(m.results("DefaultTime2Wait")[0])
 	o.agreedFor = time.Duration(seconds) * time.Second
 	switch {
-	case o.hops > 0 && o.permanentTo() != "":
-		o.moved = o.permanentTo()
-	case o.home && o.hops == 0, o.home && !o.permanent:
+	case o.led != "":
+		o.moved = o.led
+	case o.home:
 		o.moved = ""
 	}
-}
-
-// permanentTo is where an unbroken run of permanent redirects has led; "" for nowhere.
-func (o *outages) permanentTo() string {
-	if o.permanent {
-		return o.last
-	}
-	return ""
 }
 
 // checkBlame holds the error of a failed attempt against what it may have failed of.
