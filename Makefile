@@ -8,6 +8,7 @@ FUZZTIME  ?= 10s
 SIEGETIME ?= 5m
 PLANS     ?= 100000
 PAIRS     ?= 300
+RUNS      ?= 50
 BIN       := $(CURDIR)/.bin
 export PATH := $(BIN):$(PATH)
 
@@ -18,7 +19,7 @@ STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # The real peers that some tests talk to, as tool:package of Debian. Kept in step with .ci/run.
 PEERS := tgtd:tgt iscsi-ls:libiscsi-bin qemu-img:qemu-utils tshark:tshark
 
-.PHONY: menu build check test race peers bench arraybench realtime mutants exhaustive pairs plans planted fuzz siege lint clean
+.PHONY: menu build check test race peers bench arraybench realtime fifty mutants exhaustive pairs plans planted fuzz siege lint clean
 
 menu:
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -62,6 +63,9 @@ arraybench: peers ## only the array's part of bench: speed, memory of idle sessi
 
 realtime: peers ## 20 cuts between the initiator and tgt within 3 minutes of real time, the clocks judged
 	ISCSISPEC_REALTIME=1 $(GO) test -count=1 -run TestClocksInRealTime -v -timeout 10m ./scenarios/peers
+
+fifty: peers ## run the target suite RUNS times (50) against tgt: the same verdicts each time, and no session left behind
+	ISCSISPEC_RUNS=$(RUNS) $(GO) test -count=1 -run '^TestRunsAlike$$' -v -timeout 180m ./scenarios/peers
 
 mutants: ## prove every check: it passes the sound peer and fails the peer with its row's defect
 	$(GO) run ./cmd/iscsispec mutants

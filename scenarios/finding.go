@@ -92,6 +92,8 @@ type Outcome struct {
 	Faults []Fault
 	// Plan is a text form of what was run, where there is one.
 	Plan string
+	// Doubtful tells that other checks of the same peer may be the reason for a skip, where some ran meanwhile.
+	Doubtful bool
 }
 
 // Passed is the outcome of a check that saw what it accepts.

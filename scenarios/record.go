@@ -37,6 +37,8 @@ type Header struct {
 	Strict  bool     `json:"strict,omitempty"`
 	Allow   string   `json:"allow"`
 	Shard   string   `json:"shard,omitempty"`
+	// Abilities of a peer outside, as they were learned or told.
+	Abilities Abilities `json:"abilities,omitempty"`
 	// Selected is how many checks were to run.
 	Selected int `json:"selected"`
 	Workers  int `json:"workers"`

@@ -65,6 +65,8 @@ type Result struct {
 	// Whole is the trace before folding, for captures and ladders drawn while the run goes on. It is no part of the
 	// records, and the runner lets go of it once the result was handed out.
 	Whole []trace.Event `json:"-"`
+
+	doubtful bool // see Outcome.Doubtful
 }
 
 // Expected tells whether the result is no reason to fail the run: it passed, was skipped, only warned, or is known.
@@ -80,7 +82,7 @@ func (r *Result) Expected() bool {
 
 // settled tells whether a result of a check that ran beside others is beyond doubt: others cannot have brought it about.
 func (r *Result) settled() bool {
-	return r.Standing == Known || r.Standing == "" && (r.Verdict == Pass || r.Verdict == Skip)
+	return r.Standing == Known || r.Standing == "" && (r.Verdict == Pass || r.Verdict == Skip && !r.doubtful)
 }
 
 // Summary counts results.

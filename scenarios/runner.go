@@ -254,7 +254,7 @@ func (r Risk) adjective() string {
 func (r *Runner) settle(e Entry, env *Env, o Outcome) *Result {
 	result := &Result{Kind: "result", ID: e.ID, Suite: e.Suite, Role: e.Row.Role, Group: e.Row.Group, Level: e.Row.Level,
 		Tier: e.Row.Tier, Clause: e.Row.Clause, Title: e.Row.Expects, Reason: o.Reason, Accepted: o.Accepted, Actual: o.Actual,
-		Findings: o.Findings, Faults: o.Faults, Plan: o.Plan, Seed: env.Seed, Virtual: env.Virtual, Duration: o.Duration,
+		Findings: o.Findings, Faults: o.Faults, Plan: o.Plan, doubtful: o.Doubtful, Seed: env.Seed, Virtual: env.Virtual, Duration: o.Duration,
 		Whole: o.Trace, Trace: trace.Fold(o.Trace, TraceMax)}
 	if result.Accepted == nil {
 		result.Accepted = e.Accepts

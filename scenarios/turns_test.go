@@ -163,15 +163,16 @@ func TestWhatIsFoundInCompanyHasToBeFoundAlone(t *testing.T) {
 		said(0, Unclear("disturbed"), Passed(""))
 		said(1, Failed("a finding"), Failed("a finding"))
 		said(2, Skipped("nothing to see"), Failed("never asked"))
+		said(3, Outcome{Verdict: Skip, Reason: "no session", Doubtful: true}, Passed(""))
 		began := time.Now()
 		results := run(t, Runner{}, suite)
-		if lasted := time.Since(began); lasted != 3*time.Second || len(results) != 4 {
-			t.Fatalf("%v, %d results: want one second in company and two alone", lasted, len(results))
+		if lasted := time.Since(began); lasted != 4*time.Second || len(results) != 4 {
+			t.Fatalf("%v, %d results: want one second in company and three alone", lasted, len(results))
 		}
 		for i, want := range []struct {
 			verdict Verdict
 			beside  string
-		}{{Pass, "inconclusive: disturbed"}, {Fail, ""}, {Skip, ""}, {Pass, ""}} {
+		}{{Pass, "inconclusive: disturbed"}, {Fail, ""}, {Skip, ""}, {Pass, "skip: no session"}} {
 			if r := results[i]; r.Verdict != want.verdict || r.Beside != want.beside {
 				t.Errorf("result %d is %v, beside others %q; want %v, %q", i, r.Verdict, r.Beside, want.verdict, want.beside)
 			}

@@ -19,6 +19,7 @@ type checkOptions struct {
 	workers    int
 	quiet      bool
 	verbose    bool
+	known      string // of the peer, for abilities.yaml; empty where nothing was learned
 }
 
 func (p *program) checkCommand() *cobra.Command {

@@ -32,6 +32,8 @@ type targetOptions struct {
 	initiator string
 	sessions  int
 	patience  time.Duration
+	abilities string
+	ability   []string
 }
 
 func (p *program) checkTargetCommand() *cobra.Command {
@@ -65,6 +67,8 @@ docs/check-target.md has the numbers.`,
 	cmd.Flags().StringVar(&options.peer, "peer", "", `"gotgt" starts that target in a child process on loopback and checks it`)
 	cmd.Flags().StringVar(&options.initiator, "initiator", "", "iSCSI name to log in with, where the target admits only known ones")
 	cmd.Flags().IntVar(&options.sessions, "sessions", 0, "sessions that checks may have at once at a target on the network; 0 means as many as it was seen to grant, 1 one check at a time")
+	cmd.Flags().StringVar(&options.abilities, "abilities", "", "YAML file of what the target can do, in the place of what is seen of it; a run leaves one as abilities.yaml")
+	cmd.Flags().StringArrayVar(&options.ability, "ability", nil, "CAPABILITY=yes or =no, in the place of what is seen, such as erl2=no; repeatable")
 	cmd.Flags().DurationVar(&options.patience, "patience", 0, "longest wait for what ought not to happen at a target on the network, such as 10s; 0 means as long as each row says")
 	return cmd
 }
@@ -114,7 +118,11 @@ func (p *program) checkTarget(cmd *cobra.Command, o *targetOptions, args []strin
 	if err != nil {
 		return err
 	}
-	return p.checkForeign(cmd, o, target.Foreign{URL: u})
+	told, err := o.told()
+	if err != nil {
+		return err
+	}
+	return p.checkForeign(cmd, o, target.Foreign{URL: u, Told: told})
 }
 
 // checkGotgt runs the suite against a gotgt child, whose disk nobody misses.
@@ -177,15 +185,10 @@ func (p *program) checkForeign(cmd *cobra.Command, o *targetOptions, f target.Fo
 	case err != nil:
 		return unreachable("%s cannot be judged: %w", f.URL, err)
 	}
-	if o.sessions > 0 && f.Fresh == nil {
-		suite.Sessions = o.sessions
-	}
 	if !o.quiet {
-		fmt.Fprintf(cmd.OutOrStdout(), "target %s, unit %s\n", abilities.Target, strings.TrimSpace(abilities.Identity))
-		for _, note := range abilities.Notes {
-			fmt.Fprintf(cmd.OutOrStdout(), "note: %s\n", note)
-		}
+		fmt.Fprint(cmd.OutOrStdout(), abilities, tellCompany(suite))
 	}
+	o.known = target.DescribeAbilities(abilities, suite.Abilities)
 	registry, err := scenarios.NewRegistry(scenarios.LoadCatalogue(), suite)
 	if err != nil {
 		return err

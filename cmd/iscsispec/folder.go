@@ -42,6 +42,21 @@ func openFolder(path string, header scenarios.Header, coverage scenarios.Coverag
 	return &folder{path: path, file: file, coverage: coverage, recorder: recorder}, nil
 }
 
+// fileAbilities is what is known about a target on the network, for --abilities.
+const fileAbilities = "abilities.yaml"
+
+// keep writes what is known about the peer; an empty text takes away what an earlier run left.
+func (f *folder) keep(known string) error {
+	path := filepath.Join(f.path, fileAbilities)
+	if known != "" {
+		return os.WriteFile(path, []byte(known), 0o644)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("--out: %w", err)
+	}
+	return nil
+}
+
 // write adds one result: first its capture, whose path stands in the record, then the record.
 func (f *folder) write(r *scenarios.Result) error {
 	if r.Monitored == nil { // what monitors found stands in the capture of the check that shows it

@@ -72,6 +72,9 @@ func (p *program) record(cmd *cobra.Command, o *checkOptions, registry *scenario
 		return &statusError{exitUsage, err}
 	}
 	defer folder.abandon()
+	if err := folder.keep(o.known); err != nil {
+		return &statusError{exitUsage, err}
+	}
 	con := newConsole(cmd.OutOrStdout(), p.color)
 	show := newProgress(con, len(entries), o.quiet)
 	defer show.end()
@@ -119,6 +122,9 @@ func (p *program) header(o *checkOptions, registry *scenarios.Registry, runner *
 			h.Suites = append(h.Suites, e.Suite)
 			if e.Of.Peer != "" {
 				peers = append(peers, e.Of.Peer)
+			}
+			if !e.Of.Embedded {
+				h.Abilities = e.Of.Abilities
 			}
 		}
 	}

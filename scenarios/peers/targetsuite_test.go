@@ -19,7 +19,8 @@ func quick(t *testing.T, url string) target.Foreign {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return target.Foreign{URL: u, Seed: 1, QuietTime: time.Second, CloseTimeout: 2 * time.Second, AnswerTimeout: 2 * time.Second}
+	return target.Foreign{URL: u, Seed: 1, QuietTime: time.Second, CloseTimeout: 2 * time.Second, AnswerTimeout: 2 * time.Second,
+		Patience: 5 * time.Second}
 }
 
 // sound are waits for a target that answers whatever has to be answered: only the silences take time, and the others may be those of any user.
@@ -155,9 +156,22 @@ func overTCP(t *testing.T, name string, selection scenarios.Selection) {
 // What the suite finds in tgt is known.
 func TestTargetSuiteAgainstTGT(t *testing.T) {
 	t.Parallel()
-	shared(t, func(t *testing.T, part scenarios.Shard) {
-		report(t, judgeOther(t, anyTGT(t), "../../baselines/tgt.yaml", scenarios.Selection{Shard: part, Skip: slices.Concat(corrupting, racing)}))
-	})
+	f, ids := fleetOf(t, fleetSize, scenarios.Selection{Skip: slices.Concat(corrupting, racing, target.Lengthy())})
+	results, err := f.run(t.Context(), ids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range ids {
+		if slices.ContainsFunc(results[id], func(r *scenarios.Result) bool { return !r.Expected() }) {
+			t.Logf("%s met a tgtd that had met %q before", id, f.met[id])
+			results[id] = judgeOther(t, anyTGT(t), "../../baselines/tgt.yaml", scenarios.Selection{Only: []string{id}})
+		}
+		report(t, results[id])
+	}
+	left, err := f.left(t.Context())
+	if err != nil || left != "" {
+		t.Errorf("sessions are left behind: %v\n%s", err, left)
+	}
 }
 
 // anyTGT is a tgt that a check may fell: the next one finds another.

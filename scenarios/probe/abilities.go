@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -46,8 +47,8 @@ type Abilities struct {
 	// first one alone.
 	Alone string
 
-	// Sessions is how many sessions of the probe's name were granted at once, of at most SessionsMax that were tried; 0 where that was not tried.
-	Sessions int
+	// Sessions is how many sessions of the probe's name were granted at once, of so many Tried; 0 where that was not tried.
+	Sessions, Tried int
 
 	// Target is the target under test.
 	Target string
@@ -164,13 +165,14 @@ func (p *Prober) learnNeighbours(a *Abilities, login Login) {
 	case first.Conn.Ping(nil) != nil:
 		a.Alone = "A second session ends the first one."
 	default:
-		a.Sessions = 2 + p.more(login, SessionsMax-2)
+		a.Tried = max(2, cmp.Or(p.opts.Sessions, SessionsMax))
+		a.Sessions = 2 + p.more(login, a.Tried-2)
 		return
 	}
-	a.Sessions = 1
+	a.Sessions, a.Tried = 1, 2
 }
 
-// SessionsMax is how many sessions at once are tried while the abilities are learned. More would take them from the target's other initiators.
+// SessionsMax is how many sessions at once are tried while the abilities are learned, unless Options.Sessions says otherwise. More would take them from the target's other initiators.
 const SessionsMax = 32
 
 // more tells how many sessions, most at the highest, a target grants beside those that are open.
@@ -354,7 +356,7 @@ func (a *Abilities) String() string {
 		line("logical units", "%d", len(a.LUNs))
 		line("unit under test", "%s, %d blocks of %d bytes, write-protected=%s", a.Identity, a.Unit.Blocks, a.Unit.BlockSize, text.FormatBool(a.WriteProtected))
 		line("second session", "%s", pick(a.Alone == "", "granted", a.Alone))
-		line("sessions at once", "%d of at most %d that were tried", a.Sessions, SessionsMax)
+		line("sessions at once", "%d granted of %d tried", a.Sessions, a.Tried)
 		line("unknown keys", "NotUnderstood=%s", text.FormatBool(a.TextNegotiation))
 	}
 	line("discovery", "%s, %d targets", text.FormatBool(a.Discovery), len(a.Targets))

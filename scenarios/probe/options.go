@@ -50,6 +50,9 @@ type Options struct {
 	// HeaderDigest and DataDigest are what logins offer that do not say otherwise; empty means None. They are for targets that demand digests.
 	HeaderDigest, DataDigest string
 
+	// Sessions is how many sessions at once Learn tries, 2 at least; 0 means SessionsMax.
+	Sessions int
+
 	Dialer Dialer
 	// Log, where not nil, taps every connection and takes notes.
 	Log *trace.Log

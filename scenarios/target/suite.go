@@ -56,6 +56,8 @@ type Foreign struct {
 	// Patience is the longest that a check waits for what ought not to happen, such as an answer to what asks for none; 0 means as long as its
 	// row says. A short one weakens what a pass proves, and never makes a sound target fail.
 	Patience time.Duration
+	// Told takes the place of what is learned.
+	Told Told
 	// Seed keys what is learned, so that two runs of one seed draw the same ISIDs.
 	Seed uint64
 }
@@ -77,7 +79,7 @@ func Against(ctx context.Context, f Foreign) (scenarios.Suite, *probe.Abilities,
 	}
 	suite := Suite()
 	suite.Virtual, suite.Embedded = false, false
-	suite.Abilities, suite.Peer = abilities.Known(), f.URL.String()
+	suite.Abilities, suite.Peer = f.Told.apply(abilities), f.URL.String()
 	if f.Fresh == nil {
 		// A target that may have to be put on its feet again falls with all checks that run at that time.
 		suite.Sessions, suite.Ranges = abilities.Sessions, rangesOf(abilities.Unit)
@@ -106,6 +108,7 @@ func (f *Foreign) pick(ctx context.Context) error {
 func (f *Foreign) learn(ctx context.Context) (abilities *probe.Abilities, err error) {
 	opts := optionsFor(f.URL)
 	opts.InitiatorName, opts.Dialer, opts.Seed, opts.Name = f.InitiatorName, probe.DialFunc(f.Dial), f.Seed, "learn"
+	opts.Sessions = f.Told.Sessions
 	p := probe.New(ctx, opts)
 	// What closing says does not matter beside what was learned.
 	defer func() { _ = p.Close() }()

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/iscsispec/iscsispec/scenarios"
+	"github.com/iscsispec/iscsispec/scenarios/target"
+)
+
+// told is what --abilities and --ability say, and --sessions; flags win over the file.
+func (o *targetOptions) told() (target.Told, error) {
+	var file target.Told
+	if o.abilities != "" {
+		text, err := os.ReadFile(o.abilities)
+		if err != nil {
+			return file, usageError("--abilities: %w", err)
+		}
+		if file, err = target.ParseTold(text); err != nil {
+			return file, usageError("--abilities %s: %w", o.abilities, err)
+		}
+	}
+	flags := target.Told{Capabilities: map[scenarios.Capability]bool{}, Sessions: o.sessions}
+	for _, text := range o.ability {
+		name, value, _ := strings.Cut(text, "=")
+		if value != "yes" && value != "no" {
+			return file, usageError("--ability %q: want CAPABILITY=yes or CAPABILITY=no", text)
+		}
+		flags.Capabilities[scenarios.Capability(name)] = value == "yes"
+	}
+	if err := flags.Valid(); err != nil {
+		return file, usageError("--ability: %w", err)
+	}
+	return flags.Over(file), nil
+}
+
+// tellCompany says how many checks run at once.
+func tellCompany(suite scenarios.Suite) string {
+	if suite.Sessions < 2 {
+		return fmt.Sprintf("%-18s one at a time\n", "checks")
+	}
+	return fmt.Sprintf("%-18s side by side, with %d sessions and %d ranges of blocks\n", "checks", suite.Sessions, suite.Ranges)
+}
