@@ -51,7 +51,7 @@ func secondCuts(r *sessions.Run, struck faults.Fault) []faults.Fault {
 	}
 	first := r.Events[i]
 	met, struckMet := 0, false
-	counted := r.Events.Where(func(e *trace.Event) bool {
+	counted := withoutLost(r.Events).Where(func(e *trace.Event) bool {
 		if e.Kind != trace.KindPDUSent || e.PDU == nil || e.Conn != first.Conn && struckMet {
 			return true
 		}

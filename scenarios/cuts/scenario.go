@@ -20,6 +20,7 @@ const (
 	later    = 70 * time.Second // when all is asked for once more
 	last     = 76 * time.Second // when the session that is there is used once more
 	recovery = 20 * time.Second // between the two last reads: an ABORT TASK goes 15 s without an answer before the connection is given up
+	further  = 30 * time.Second // by how much later all that is, for each cut beyond the first: its mending comes on top
 	quiet    = 30 * time.Second // from the logoff to when nothing may be left, neither here nor at the array
 )
 
@@ -79,8 +80,14 @@ func Named(name string) (Scenario, bool) {
 
 // Plan is the scenario before one array, with the faults that it meets.
 func (s Scenario) Plan(at Station, planned ...faults.Fault) sessions.Plan {
+	steps, more := s.steps(at), time.Duration(max(len(planned)-1, 0))*further
+	for i := range steps {
+		if steps[i].After == "" && steps[i].At >= later {
+			steps[i].At += more
+		}
+	}
 	return sessions.Plan{
-		Name: at.Profile + " " + s.Name, Arrays: []sessions.Array{{Profile: at.Profile}}, Steps: s.steps(at), Faults: planned,
+		Name: at.Profile + " " + s.Name, Arrays: []sessions.Array{{Profile: at.Profile}}, Steps: steps, Faults: planned,
 	}
 }
 
@@ -91,6 +98,7 @@ func (s Scenario) Places(clean *sessions.Run) []faults.Place {
 
 // placesWithin lists the places of the PDUs that were sent from one instant on and before another. They are counted over the whole run.
 func placesWithin(events trace.Events, from, to time.Duration) []faults.Place {
+	events = withoutLost(events)
 	sent := map[string][]time.Duration{}
 	for _, e := range events {
 		if e.Kind == trace.KindPDUSent && e.PDU != nil {
@@ -101,6 +109,18 @@ func placesWithin(events trace.Events, from, to time.Duration) []faults.Place {
 	return slices.DeleteFunc(faults.Places(events), func(p faults.Place) bool {
 		at := sent[p.PDU][p.Nth-1]
 		return at < from || at >= to
+	})
+}
+
+// withoutLost leaves out what is sent into a connection that a reset has ended, before its sender sees that: it goes nowhere, and no fault counts it.
+func withoutLost(events trace.Events) trace.Events {
+	ended := map[string]time.Duration{}
+	return events.Where(func(e *trace.Event) bool {
+		if e.Kind == trace.KindLink && e.State == trace.LinkCut && e.Reason == string(faults.Reset) && e.Conn != "" {
+			ended[e.Conn] = e.At
+		}
+		at, is := ended[e.Conn]
+		return !is || e.Kind != trace.KindPDUSent || e.At <= at
 	})
 }
 
