@@ -11,6 +11,7 @@ import (
 	"github.com/iscsispec/iscsispec/scenarios"
 	"github.com/iscsispec/iscsispec/scenarios/initiator"
 	"github.com/iscsispec/iscsispec/scenarios/lifecycle"
+	suites "github.com/iscsispec/iscsispec/scenarios/suite"
 )
 
 // initiatorOptions are the flags of check initiator alone.
@@ -105,7 +106,7 @@ func (p *program) checkInitiator(cmd *cobra.Command, o *initiatorOptions, args [
 	if !o.quiet {
 		fmt.Fprintf(cmd.OutOrStdout(), "initiator %s, %v commands %v, %v\n", seen.Name, len(seen.Commands), seen.Commands, time.Since(started).Round(time.Millisecond))
 	}
-	registry, err := scenarios.NewRegistry(scenarios.LoadCatalogue(), suite)
+	registry, err := scenarios.NewRegistry(scenarios.LoadCatalogue(), suites.Monitored(suite))
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/iscsispec/iscsispec/cmd/iscsispec/gotgt"
 	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/scenarios"
+	suites "github.com/iscsispec/iscsispec/scenarios/suite"
 	"github.com/iscsispec/iscsispec/scenarios/target"
 )
 
@@ -166,7 +167,7 @@ func (p *program) checkProfile(cmd *cobra.Command, o *targetOptions) error {
 			fmt.Fprintf(cmd.OutOrStdout(), "note: differs at %s: %s\n", d.Row, d.Why)
 		}
 	}
-	registry, err := scenarios.NewRegistry(scenarios.LoadCatalogue(), suite)
+	registry, err := scenarios.NewRegistry(scenarios.LoadCatalogue(), suites.Monitored(suite))
 	if err != nil {
 		return err
 	}
@@ -189,7 +190,7 @@ func (p *program) checkForeign(cmd *cobra.Command, o *targetOptions, f target.Fo
 		fmt.Fprint(cmd.OutOrStdout(), abilities, tellCompany(suite))
 	}
 	o.known = target.DescribeAbilities(abilities, suite.Abilities)
-	registry, err := scenarios.NewRegistry(scenarios.LoadCatalogue(), suite)
+	registry, err := scenarios.NewRegistry(scenarios.LoadCatalogue(), suites.Monitored(suite))
 	if err != nil {
 		return err
 	}

@@ -75,6 +75,6 @@ Exit status: 0 as expected, 1 findings, 2 usage or configuration, 3 the peer cou
 	}
 	root.AddCommand(p.checkCommand(), p.serveCommand(), p.proxyCommand(), p.discoverCommand(), p.listCommand(), p.explainCommand(),
 		p.versionCommand(), p.mutantsCommand(), p.inquiryCommand(), p.lunsCommand(), p.readCommand(), p.writeCommand(),
-		p.sessionsCommand(), p.pingCommand(), p.fuzzCommand(), p.reportCommand())
+		p.sessionsCommand(), p.pingCommand(), p.fuzzCommand(), p.reportCommand(), p.auditCommand())
 	return root
 }

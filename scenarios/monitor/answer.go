@@ -104,8 +104,10 @@ func (n *negotiation) settle(c *conn) {
 		}
 		if s.by == target {
 			c.broken(&answersAll, "%s=%s stays without an answer", name, s.offer)
-		} else if c.login.first.TSIH == 0 {
+		} else if c.login.first.TSIH == 0 && known {
 			c.broken(&answersOnce, "%s=%s stays without an answer", name, s.offer)
+		} else if !known {
+			c.broken(&strangeAnswered, "%s=%s stays without an answer", name, s.offer)
 		}
 	}
 	a := &c.agreed

@@ -9,6 +9,7 @@ import (
 type conn struct {
 	w    *Watcher
 	name string
+	node string       // whose recording it is
 	now  *trace.Event // the one at hand
 	// s is the session, once the login has ended, or an empty one where the login was not seen.
 	s *session
@@ -52,7 +53,7 @@ type conn struct {
 }
 
 func newConn(w *Watcher, e *trace.Event) *conn {
-	c := &conn{w: w, name: e.Conn, now: e, talk: newNegotiation()}
+	c := &conn{w: w, name: e.Conn, node: e.Node, now: e, talk: newNegotiation()}
 	switch e.Node {
 	case trace.NodeInitiator, trace.NodeProbe:
 		c.ended, c.initiates = true, true

@@ -16,6 +16,8 @@ var (
 		needs: transfers, spoils: data}
 	offsetsRise = rule{side: target, row: "keys.data-pdu-in-order.yes-means-ascending", name: "offsets of Data-In", clause: "RFC 7143, Section 13.18",
 		needs: transfers | keys, spoils: data}
+	sequencesRise = rule{side: target, row: "keys.data-sequence-in-order.yes-means-ascending", name: "offsets of Data-In sequences",
+		clause: "RFC 7143, Section 13.19", needs: transfers | keys, spoils: data}
 	withinExpected = rule{side: target, row: "data-in.length.within-edtl", name: "no more data than expected", clause: "RFC 7143, Section 11.7.6",
 		needs: transfers, spoils: data}
 	burstIn = rule{side: target, row: "keys.max-burst-length.honoured-for-data-in", name: "MaxBurstLength of Data-In", clause: "RFC 7143, Section 13.13",
@@ -129,7 +131,11 @@ func (c *conn) arrives(t *task, p *pdu.DataIn, n uint32) {
 	}
 	ordered := c.agreed.pduInOrder == 2 && c.agreed.sequenceInOrder == 2
 	if ordered && n > 0 && p.BufferOffset != in.next {
-		c.broken(&offsetsRise, "buffer offset %d, want %d", p.BufferOffset, in.next)
+		r := &offsetsRise
+		if in.final { // where a sequence begins
+			r = &sequencesRise
+		}
+		c.broken(r, "buffer offset %d, want %d", p.BufferOffset, in.next)
 		in.unsure = true
 	}
 	if end := uint64(p.BufferOffset) + uint64(n); n > 0 && end > uint64(t.readLength) && (!both || t.readLength > 0) {

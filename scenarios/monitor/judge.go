@@ -88,7 +88,8 @@ type sighting struct {
 	times   int
 }
 
-// NewWatcher returns a Watcher that has seen nothing yet. Events of one connection must all be of one end: Judge sees to that by itself.
+// NewWatcher returns a Watcher that has seen nothing yet. Where both ends of a connection were recorded, it looks from the one that comes first:
+// Options.At is Judge's alone.
 func NewWatcher(o Options) *Watcher {
 	w := &Watcher{conns: map[string]*conn{}, seen: map[string]*sighting{}}
 	w.judged[initiator] = o.Judge != scenarios.RoleTarget
@@ -98,6 +99,9 @@ func NewWatcher(o Options) *Watcher {
 
 // Take looks at the next event. It holds on to the event's PDU for as long as that may become evidence.
 func (w *Watcher) Take(e *trace.Event) {
+	if c := w.conns[e.Conn]; c != nil && c.node != e.Node && isWire(e.Kind) {
+		return // the other end's recording of the same
+	}
 	switch e.Kind {
 	case trace.KindConnUp:
 		w.open(e)

@@ -168,6 +168,10 @@ func (c *conn) loginResponse(p *pdu.LoginResponse) {
 		c.broken(&continueExcludes, "a Login Response with C and T")
 	}
 	l.partial = p.Continue
+	if n := held(c.now); l.last.Continue && n > 0 {
+		c.broken(&emptyForPart, "%d bytes of text in answer to C=1", n)
+		c.lose(keys) // it answers what it has not read to the end
+	}
 	c.loginText(target, p.Data, p.Continue, l.last.CSG == pdu.StageSecurity, p.Transit)
 	if !p.Transit {
 		return

@@ -11,6 +11,10 @@ import (
 var (
 	answersOnce = rule{side: target, row: "negotiation.answer.every-offered-key-answered", name: "one answer to each offer",
 		clause: "RFC 7143, Section 6.2", needs: framing | login | keys, spoils: keys}
+	strangeAnswered = rule{side: target, row: "negotiation.unknown-key.notunderstood", name: "an answer to each unknown key",
+		clause: "RFC 7143, Section 6.2", needs: framing | login | keys}
+	emptyForPart = rule{side: target, row: "login.cbit.answered-with-empty-response", name: "an empty answer to a part of a text",
+		clause: "RFC 7143, Section 6.2", needs: framing | login | keys, spoils: keys}
 	understood = rule{side: target, row: "negotiation.known-key.never-notunderstood", name: "defined keys are comprehended",
 		clause: "RFC 7143, Section 6.2", needs: framing | login | keys, spoils: keys}
 	minimum = rule{side: target, row: "negotiation.numeric.min-function", name: "the smaller number", clause: "RFC 7143, Section 6.2.2",

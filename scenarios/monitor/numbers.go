@@ -11,7 +11,7 @@ var (
 	statShown = rule{side: target, row: "ffp-sequencing.statsn.not-consumed-by-r2t-and-data", name: "R2T and NOP-In show the next StatSN",
 		clause: "RFC 7143, Section 4.2.2.2", needs: framing | status}
 	windowUpright = rule{side: target, row: "ffp-sequencing.maxcmdsn.not-below-expcmdsn-minus-one", name: "MaxCmdSN is at least ExpCmdSN-1",
-		clause: "RFC 7143, Section 4.2.2.1", spoils: order}
+		clause: "RFC 7143, Section 4.2.2.1", needs: framing, spoils: order}
 	expCmdSNForward = rule{side: target, row: "ffp-sequencing.expcmdsn.acknowledges-in-order", name: "ExpCmdSN never moves back",
 		clause: "RFC 7143, Section 4.2.2.1", needs: framing, spoils: order}
 	expCmdSNSent = rule{side: target, row: "ffp-sequencing.expcmdsn.acknowledges-in-order", name: "ExpCmdSN acknowledges what was sent",

@@ -116,6 +116,8 @@ func (c *conn) task(itt uint32, t *task) *task {
 	} else if old != nil && !old.aborted && !old.refused {
 		c.broken(&tagUnique, "the task tag %s is in use", hex(itt))
 		c.spoil(initiator, order|data|texts)
+	} else if old != nil { // whether it has ended is not sure
+		c.spoil(initiator, order|data|texts)
 	}
 	if len(s.tasks) >= maxTasks {
 		s.tasks = map[uint32]*task{}

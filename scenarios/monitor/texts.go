@@ -17,8 +17,10 @@ var (
 		needs: framing | texts | keys, spoils: texts | keys}
 	textTags = rule{side: target, row: "text.response.ttt-and-f-consistent", name: "F and Target Transfer Tag of a Text Response",
 		clause: "RFC 7143, Section 11.11.1"}
-	textAnswers = rule{side: target, row: "text.response.basic", name: "one Text Response a request", clause: "RFC 7143, Section 11.11",
+	textAnswers = rule{side: target, row: "negotiation.exchange.one-response-per-request", name: "one Text Response a request", clause: "RFC 7143, Section 11.11",
 		needs: framing | order | login | status | texts, spoils: texts}
+	textForPart = rule{side: target, row: "text.cbit.empty-response-and-reassembly", name: "an empty answer to a part of a text",
+		clause: "RFC 7143, Section 6.2", needs: framing | order | login | status | texts, spoils: texts | keys}
 	textOpen = rule{side: target, row: "text.f-bit.not-set-for-open-request", name: "F=0 for a request with F=0", clause: "RFC 7143, Section 11.11.1",
 		needs: framing | order | login | status | texts, spoils: texts}
 
@@ -110,6 +112,9 @@ func (c *conn) textResponse(p *pdu.TextResponse) {
 	}
 	if p.Final && (!t.text.final || t.text.continues) {
 		c.broken(&textOpen, "F=1 in answer to F=0")
+	}
+	if n := held(c.now); t.text.continues && n > 0 {
+		c.broken(&textForPart, "%d bytes of text in answer to C=1", n)
 	}
 	t.text.asked = false
 	if p.Final {

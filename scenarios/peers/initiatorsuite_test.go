@@ -7,6 +7,7 @@ import (
 
 	"github.com/iscsispec/iscsispec/scenarios"
 	"github.com/iscsispec/iscsispec/scenarios/initiator"
+	suites "github.com/iscsispec/iscsispec/scenarios/suite"
 )
 
 // libiscsiRows are those that iscsi-inq, which logs in, asks for INQUIRY data and logs out, says something about within seconds.
@@ -31,7 +32,7 @@ func TestInitiatorSuiteAgainstLibiscsi(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("%s sent %v", seen.Name, seen.Commands)
-	registry, err := scenarios.NewRegistry(scenarios.LoadCatalogue(), suite)
+	registry, err := scenarios.NewRegistry(scenarios.LoadCatalogue(), suites.Monitored(suite))
 	if err != nil {
 		t.Fatal(err)
 	}

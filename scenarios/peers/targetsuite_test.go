@@ -9,6 +9,7 @@ import (
 
 	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/scenarios"
+	suites "github.com/iscsispec/iscsispec/scenarios/suite"
 	"github.com/iscsispec/iscsispec/scenarios/target"
 )
 
@@ -70,7 +71,7 @@ func judge(t *testing.T, f target.Foreign, baseline string, selection scenarios.
 	if err != nil {
 		t.Fatal(err)
 	}
-	registry, err := scenarios.NewRegistry(scenarios.LoadCatalogue(), suite)
+	registry, err := scenarios.NewRegistry(scenarios.LoadCatalogue(), suites.Monitored(suite))
 	if err != nil {
 		t.Fatal(err)
 	}
