@@ -28,6 +28,8 @@ type pageCheck struct {
 	Accepted                                      []string
 	Actual                                        string
 	Findings                                      []pageFinding
+	Noticed                                       []pageNoticed
+	Monitored                                     bool
 	AsExpected                                    []pageFinding // of verdict pass
 	Faults                                        []pageFault
 	Replay, Capture, Plan                         string
@@ -40,6 +42,9 @@ type pageCheck struct {
 type pageFinding struct {
 	Verdict, Sign, Label, Reason, Clause, Expected, Actual, Evidence string
 }
+
+// pageNoticed is a row that a monitor saw broken in the check's trace.
+type pageNoticed struct{ Verdict, Sign, Row, Anchor, Reason string }
 
 // pageFault is one planned fault and what became of it.
 type pageFault struct{ Plan, Fired string }
@@ -90,6 +95,11 @@ func newPageCheck(r *scenarios.Result, limits rowLimits) pageCheck {
 		if r.Verdict == scenarios.Pass && f.Reason == r.Reason {
 			c.Reason = "" // the first of many things that were looked at is no reason
 		}
+	}
+	c.Monitored = r.Monitored != nil
+	for _, f := range r.Noticed {
+		c.Noticed = append(c.Noticed, pageNoticed{Verdict: f.Verdict.String(), Sign: f.Verdict.Sign(), Row: f.Row,
+			Anchor: anchorOf(&scenarios.Result{Suite: r.Suite, ID: f.Row, Monitored: &scenarios.Monitored{}}), Reason: f.Reason})
 	}
 	c.Faults = pageFaults(r.Faults)
 	c.draw(r, limits)

@@ -43,7 +43,10 @@ type jsonResult struct {
 	Virtual    bool               `json:"virtual"`
 	DurationMS float64            `json:"duration_ms"` // on the clock that the check saw
 	Capture    string             `json:"capture"`
-	Replay     string             `json:"replay"`
+	// Monitored stands with rows that monitors saw broken in the traces of checks; Noticed names such rows of one check.
+	Monitored *scenarios.Monitored `json:"monitored,omitempty"`
+	Noticed   []string             `json:"noticed,omitempty"`
+	Replay    string               `json:"replay"`
 }
 
 // WriteJSON writes report.json: what ran, the counts by verdict, and each result without its trace.
@@ -57,11 +60,15 @@ func WriteJSON(w io.Writer, run Run) error {
 		report.Coverage = &run.Coverage.CoverCount
 	}
 	for _, r := range run.Results {
-		report.Results = append(report.Results, jsonResult{
+		result := jsonResult{
 			ID: r.ID, Suite: r.Suite, Role: r.Role, Group: r.Group, Level: r.Level, Tier: r.Tier, Clause: r.Clause, Verdict: r.Verdict,
 			Reason: r.Reason, Accepted: r.Accepted, Actual: r.Actual, Standing: r.Standing, Because: r.Because, Seed: r.Seed,
-			Virtual: r.Virtual, DurationMS: float64(r.Duration.Microseconds()) / 1000, Capture: r.Capture, Replay: r.Replay,
-		})
+			Virtual: r.Virtual, DurationMS: float64(r.Duration.Microseconds()) / 1000, Capture: r.Capture, Replay: r.Replay, Monitored: r.Monitored,
+		}
+		for _, f := range r.Noticed {
+			result.Noticed = append(result.Noticed, f.Row)
+		}
+		report.Results = append(report.Results, result)
 	}
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)

@@ -120,6 +120,10 @@ func junitCaseOf(r *scenarios.Result, peer string) junitCase {
 			{"verdict", r.Verdict.String()}, {"replay", xmlText(r.Replay)},
 		},
 	}
+	if r.Monitored != nil {
+		c.Name = xmlText(r.ID + " (monitor): " + r.Title)
+		c.Properties = append(c.Properties, junitProperty{"monitored", r.Monitored.Check})
+	}
 	if r.Capture != "" {
 		c.Properties = append(c.Properties, junitProperty{"capture", r.Capture})
 	}

@@ -85,7 +85,7 @@ func (r *Result) settled() bool {
 	return r.Standing == Known || r.Standing == "" && (r.Verdict == Pass || r.Verdict == Skip && !r.doubtful)
 }
 
-// Summary counts results.
+// Summary counts the results of checks. Rows that monitors found broken are counted by themselves.
 type Summary struct {
 	Total        int `json:"total"`
 	Pass         int `json:"pass"`
@@ -96,12 +96,25 @@ type Summary struct {
 	Broken       int `json:"broken"`
 	// Known counts results that a baseline entry explains; they are counted by verdict too.
 	Known int `json:"known"`
-	// Unexpected counts the results that fail the run: see Result.Expected.
+	// Unexpected counts the results that fail the run: see Result.Expected. It includes those of monitors.
 	Unexpected int `json:"unexpected"`
+	// Monitored counts the rows that monitors found broken, and MonitoredKnown those of them that a baseline entry explains.
+	Monitored      int `json:"monitored"`
+	MonitoredKnown int `json:"monitored_known"`
 }
 
 // Add counts one result.
 func (s *Summary) Add(r *Result) {
+	if r.Monitored != nil {
+		s.Monitored++
+		if r.Standing == Known {
+			s.MonitoredKnown++
+		}
+		if !r.Expected() {
+			s.Unexpected++
+		}
+		return
+	}
 	s.Total++
 	switch r.Verdict {
 	case Pass:

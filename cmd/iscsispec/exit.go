@@ -81,7 +81,8 @@ func statusOf(err error) exitStatus {
 
 // allSkipped tells that a run with checks has judged nothing.
 func allSkipped(results []*scenarios.Result) bool {
-	return len(results) > 0 && scenarios.Summarize(results).Skip == len(results)
+	s := scenarios.Summarize(results)
+	return s.Total > 0 && s.Skip == s.Total && s.Monitored == 0
 }
 
 // statusOfRun weighs the results: a defect of the tool first, then findings, then doubts.

@@ -55,13 +55,24 @@ func summaryLine(con *console, s scenarios.Summary, wall time.Duration) string {
 	if s.Known > 0 {
 		parts = append(parts, fmt.Sprintf("known: %d", s.Known))
 	}
+	if s.Monitored > 0 {
+		rows := fmt.Sprintf("rows that monitors saw broken: %d", s.Monitored)
+		if s.MonitoredKnown > 0 {
+			rows += fmt.Sprintf(" (known: %d)", s.MonitoredKnown)
+		}
+		parts = append(parts, rows)
+	}
 	return fmt.Sprintf("%s in %v", strings.Join(parts, ", "), wall.Round(time.Millisecond))
 }
 
 // block is what somebody quotes in a bug report.
 func block(con *console, out string, r *scenarios.Result) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s\n", con.verdict(r), con.paint(sgrBold, r.ID))
+	title := r.ID
+	if r.Monitored != nil {
+		title += " (seen by a monitor)"
+	}
+	fmt.Fprintf(&b, "%s %s\n", con.verdict(r), con.paint(sgrBold, title))
 	b.WriteString(wrap(r.Title, "  ", 100) + "\n")
 	// Lines that are to be copied stay whole; prose is wrapped.
 	line := func(name, text string) {

@@ -98,7 +98,11 @@ func (p *progress) finished(r *scenarios.Result) {
 		if r.Verdict != scenarios.Pass || r.Standing != "" {
 			reason = "  " + firstSentence(r)
 		}
-		p.con.line("%s %s (%s)%s", p.con.verdict(r), r.ID, lasted(r), reason)
+		took := lasted(r)
+		if r.Monitored != nil {
+			took = "seen by a monitor"
+		}
+		p.con.line("%s %s (%s)%s", p.con.verdict(r), r.ID, took, reason)
 	}
 	p.con.setStatus(text)
 }

@@ -102,8 +102,10 @@ func (n *negotiation) settle(c *conn) {
 		if s.answered || known && (key.Decides(s.offer) || key.Function == text.Obsolete) || text.Reserved(s.offer) {
 			continue
 		}
-		if s.by == target {
+		if s.by == target && known {
 			c.broken(&answersAll, "%s=%s stays without an answer", name, s.offer)
+		} else if s.by == target {
+			c.broken(&answersStrange, "%s=%.80s stays without an answer", name, s.offer)
 		} else if c.login.first.TSIH == 0 && known {
 			c.broken(&answersOnce, "%s=%s stays without an answer", name, s.offer)
 		} else if !known {

@@ -36,6 +36,7 @@ type conn struct {
 	// stat is the StatSN that the next status gets.
 	stat      uint32
 	statKnown bool
+	showed    bool // the last PDU with a StatSN only showed it
 	// statLogin is the number after the final Login Response, ackSeen the last ExpStatSN of the initiator.
 	statLogin uint32
 	ack       uint32
@@ -47,7 +48,11 @@ type conn struct {
 	headers [][pdu.BHSLength]byte // of the initiator, for Rejects
 	evicted bool                  // headers were let go
 	strange *pdu.BHS              // the header of a Reject that is not among them
-	// logout is the request that ends this connection, loggedOut tells that it was granted.
+	// pings are those of the target that wait for an answer, with their LUNs.
+	pings     map[uint32]uint64
+	pingsGone bool // there were too many
+
+	// leaving tells that a Logout Request ends this connection, loggedOut that it was granted.
 	leaving   bool
 	loggedOut bool
 }

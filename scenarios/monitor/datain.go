@@ -169,7 +169,7 @@ func (c *conn) residual(t *task, code byte, over, under bool, count uint32) {
 		c.broken(&missingData, "a residual of %d, where %d of %d bytes did not come", count, missing, t.readLength)
 	case missing > 0 && !under && !over:
 		c.warned(&missingData, "no residual, where %d of %d bytes did not come", missing, t.readLength)
-	case missing == 0 && under && count > 0:
+	case missing == 0 && under:
 		c.broken(&noResidual, "a residual of %d, though all %d bytes came", count, t.readLength)
 	case missing == 0 && !under && !over && count > 0:
 		c.warned(&noResidual, "a residual count of %d without O and U", count)

@@ -20,6 +20,10 @@ var (
 		needs: transfers | keys, spoils: data}
 	r2tLimit = rule{side: target, row: "keys.max-outstanding-r2t.limit-respected", name: "MaxOutstandingR2T", clause: "RFC 7143, Section 13.17",
 		needs: transfers | keys, spoils: data}
+	r2tStarts = rule{side: target, row: "data-out.r2t.starts-after-unsolicited", name: "the first R2T begins behind the unsolicited data",
+		clause: "RFC 7143, Section 11.8.4", needs: transfers | keys, spoils: data}
+	r2tAll = rule{side: target, row: "data-out.r2t.covers-whole-write", name: "a write that ends GOOD had all its data",
+		clause: "RFC 7143, Section 4.2.5.2", needs: transfers | keys}
 	r2tNeeded = rule{side: target, row: "data-out.r2t.no-data-needed-no-r2t", name: "R2Ts ask for data that is still to come",
 		clause: "RFC 7143, Section 11.8", needs: transfers, spoils: data}
 )
@@ -101,6 +105,10 @@ func (c *conn) r2t(p *pdu.R2T) {
 	case !plain || a.sequenceInOrder != 2:
 	case out.sent >= t.length && t.length > 0 && !out.unsolicited:
 		c.warned(&r2tNeeded, "an R2T, though all %d bytes came with the command", t.length)
+	case out.r2ts == 0 && !out.unsolicited && p.BufferOffset > out.next:
+		c.broken(&r2tStarts, "buffer offset %d, where %d bytes came unasked", p.BufferOffset, out.next)
+	case out.r2ts == 0 && !out.unsolicited && p.BufferOffset < out.next:
+		c.warned(&r2tStarts, "buffer offset %d, where %d bytes came unasked", p.BufferOffset, out.next)
 	case out.r2ts > 0 && p.BufferOffset != out.asked:
 		c.broken(&r2tOrder, "buffer offset %d, want %d", p.BufferOffset, out.asked)
 	}

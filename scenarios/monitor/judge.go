@@ -17,6 +17,23 @@ type Options struct {
 	At []string
 }
 
+// OfTargets is the monitor of checks of targets: it looks at the target from the probe's end, as there is no other with a foreign target.
+func OfTargets() scenarios.Monitor {
+	return Options{Judge: scenarios.RoleTarget, At: []string{trace.NodeProbe}}.monitor
+}
+
+// OfInitiators is the monitor of wire checks of initiators: it looks at the initiator from the end of the target that is played by hand.
+func OfInitiators() scenarios.Monitor {
+	return Options{Judge: scenarios.RoleInitiator, At: []string{trace.NodeTarget}}.monitor
+}
+
+// OfSessions is the monitor of checks that cut links: it looks at the initiator from its own end, where no fault of the network stands between.
+func OfSessions() scenarios.Monitor {
+	return Options{Judge: scenarios.RoleInitiator, At: []string{trace.NodeInitiator}}.monitor
+}
+
+func (o Options) monitor(events []trace.Event) []scenarios.Finding { return Judge(events, o) }
+
 // Judge holds a trace against all rules. The findings stand in the order of their first sightings; their rows are the catalogue's, and their
 // verdicts are those before the row's level has its say.
 func Judge(events []trace.Event, o Options) []scenarios.Finding {
@@ -78,6 +95,7 @@ const (
 	maxTasks    = 1 << 14 // requests of a session that wait for their answers
 	maxDone     = 1 << 10 // task tags of a session whose status was sent
 	maxHeaders  = 256     // headers of an initiator that a Reject may give back
+	maxPings    = 1 << 10 // pings of a target that wait for an answer
 	maxText     = 1 << 20 // bytes of one text that comes in parts
 	maxRecent   = 5       // PDUs of a connection that are kept as evidence
 )

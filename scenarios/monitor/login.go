@@ -7,7 +7,9 @@ import (
 
 // The rules of the login exchange that bind the initiator.
 var (
-	loginForm = rule{side: initiator, row: "login.pdu-fields", name: "form of a Login Request", clause: "RFC 7143, Section 11.12", spoils: everything}
+	loginForm  = rule{side: initiator, row: "login.pdu-fields", name: "form of a Login Request", clause: "RFC 7143, Section 11.12", spoils: everything}
+	loginStage = rule{side: initiator, row: "login.pdu-fields", name: "the stage of a Login Request", clause: "RFC 7143, Section 11.12.3",
+		needs: framing | login, spoils: everything}
 	loginOnce = rule{side: initiator, row: "login.none-in-full-feature", name: "one login a connection", clause: "RFC 7143, Section 4.2.4",
 		needs: framing | login, spoils: everything}
 	loginTurns = rule{side: initiator, row: "login.one-outstanding-request", name: "one Login Request at a time", clause: "RFC 7143, Section 6.3",
@@ -48,6 +50,8 @@ var (
 		needs: framing | login}
 	loginCmdSN = rule{side: target, row: "login.cmdsn.expcmdsn-equals-login-cmdsn", name: "a login consumes no CmdSN",
 		clause: "RFC 7143, Section 4.2.2.1", needs: framing | login, spoils: order}
+	versionZero = rule{side: target, row: "login.version.active-for-version-zero", name: "Version-active", clause: "RFC 7143, Section 11.13.2",
+		needs: framing | login}
 	loginWindow = rule{side: target, row: "login.maxcmdsn.window-not-inverted", name: "window of a Login Response", clause: "RFC 7143, Section 4.2.2.1",
 		spoils: order}
 )
@@ -134,7 +138,7 @@ func (c *conn) sameIdentity(p *pdu.LoginRequest) {
 	case p.CSG < l.stage:
 		c.broken(&loginSteps, "CSG %d behind stage %d", p.CSG, l.stage)
 	case p.CSG > l.stage:
-		c.broken(&loginForm, "CSG %d in stage %d", p.CSG, l.stage)
+		c.broken(&loginStage, "CSG %d in stage %d", p.CSG, l.stage)
 	}
 	if c.statKnown && p.ExpStatSN != c.stat {
 		c.broken(&loginAck, "ExpStatSN %s, want %s", hex(p.ExpStatSN), hex(c.stat))
@@ -204,6 +208,9 @@ func (c *conn) loginAnswer(p *pdu.LoginResponse) {
 		c.broken(&loginEcho, "ISID %x, want %x", p.ISID, q.ISID)
 	case p.CSG != q.CSG:
 		c.broken(&loginEcho, "CSG %d, want %d", p.CSG, q.CSG)
+	}
+	if q.VersionMin == 0 && q.VersionMax == 0 && p.VersionActive != 0 {
+		c.broken(&versionZero, "Version-active %d, where only version 0 was offered", p.VersionActive)
 	}
 	final := p.Transit && p.NSG == pdu.StageFullFeature
 	switch {

@@ -57,6 +57,8 @@ var (
 		needs: framing | login, spoils: keys | login}
 	answersAll = rule{side: initiator, row: "negotiation.answer-every-offer", name: "each offer is answered", clause: "RFC 7143, Section 6.2",
 		needs: framing | login | keys, spoils: keys | login}
+	answersStrange = rule{side: initiator, row: "negotiation.unknown-key-notunderstood", name: "an answer to each unknown key",
+		clause: "RFC 7143, Section 6.2", needs: framing | login | keys, spoils: login}
 	initiatorBooleans = rule{side: initiator, row: "negotiation.boolean-functions", name: "booleans by their function",
 		clause: "RFC 7143, Section 6.2.2", needs: framing | login | keys, spoils: keys | login}
 	initiatorList = rule{side: initiator, row: "negotiation.list-picks-own-offer", name: "a value of the list", clause: "RFC 7143, Section 6.2.1",
@@ -106,6 +108,9 @@ func (n *negotiation) say(c *conn, from side, pair text.Pair, security bool) {
 		return
 	}
 	s := n.keys[pair.Key]
+	if s == nil || s.by == from || s.answered {
+		n.named(c, from, pair)
+	}
 	switch {
 	case s == nil:
 		n.keys[pair.Key] = &spoken{by: from, offer: pair.Value}
@@ -165,7 +170,6 @@ func (n *negotiation) placed(c *conn, from side, name string, key text.Key, secu
 
 // offered looks at an offer.
 func (n *negotiation) offered(c *conn, from side, pair text.Pair, key text.Key, known, security bool) {
-	n.named(c, from, pair)
 	if words := text.ParseList(pair.Value); slices.ContainsFunc(words, text.Reserved) {
 		if from == target {
 			c.broken(&noReservedWords, "%v", pair)

@@ -30,6 +30,8 @@ var (
 		needs: framing | order, spoils: everything &^ (framing | status | keys)}
 	ackSent = rule{side: initiator, row: "statsn.expstatsn-tracks", name: "ExpStatSN acknowledges what was sent", clause: "RFC 7143, Section 4.2.2.2",
 		needs: framing | status | login, spoils: status | data}
+	ackUnnumbered = rule{side: initiator, row: "statsn.not-advanced-by-unnumbered", name: "R2T and NOP-In leave ExpStatSN alone",
+		clause: "RFC 7143, Section 11.8.3", needs: framing | status | login, spoils: status | data}
 	ackForward = rule{side: initiator, row: "statsn.expstatsn-tracks", name: "ExpStatSN never moves back", clause: "RFC 7143, Section 4.2.2.2",
 		needs: framing | status | login, spoils: status}
 	ackLogin = rule{side: initiator, row: "statsn.expstatsn-after-login", name: "the first request acknowledges the login",
@@ -77,7 +79,7 @@ func (c *conn) counted(p pdu.PDU) {
 		c.broken(&statShown, "%s with StatSN %s, want %s", p.Opcode(), hex(number), hex(c.stat))
 		return
 	}
-	c.statKnown, c.stat = true, number
+	c.statKnown, c.stat, c.showed = true, number, !carries
 	if carries {
 		c.stat++
 	}
@@ -164,6 +166,9 @@ func (c *conn) acknowledges(p pdu.PDU, number uint32) {
 		return
 	}
 	switch {
+	case number == c.stat+1 && c.showed:
+		c.broken(&ackUnnumbered, "a %s with ExpStatSN %s, where an R2T or NOP-In has shown %s as the next StatSN", p.Opcode(), hex(number), hex(c.stat))
+		return
 	case serial(number-c.stat) > 0:
 		c.broken(&ackSent, "a %s with ExpStatSN %s, where the next StatSN is %s", p.Opcode(), hex(number), hex(c.stat))
 		return

@@ -16,10 +16,15 @@ var (
 	manages = rule{side: target, row: "tmf.response.format", name: "one Task Management Response a request", clause: "RFC 7143, Section 11.6",
 		needs: framing | order | login | status, spoils: order}
 
-	pingForm = rule{side: initiator, row: "nop.initiator-ping", name: "form of a ping", clause: "RFC 7143, Section 11.18", needs: framing,
-		spoils: order}
-	pingAnswer = rule{side: initiator, row: "nop.ping-answer", name: "form of the answer to a ping", clause: "RFC 7143, Section 11.18",
-		needs: framing, spoils: order}
+	managementLUN = rule{side: initiator, row: "tmf.lun-field", name: "LUN of a task that is aborted", clause: "RFC 7143, Section 11.5.3",
+		needs: framing | order, spoils: order | data}
+	managementCmdSN = rule{side: initiator, row: "tmf.refcmdsn", name: "RefCmdSN of a task that is aborted", clause: "RFC 7143, Section 11.5.5",
+		needs: framing | order, spoils: order | data}
+
+	pingForm = rule{side: initiator, row: "nop.initiator-ping", name: "form of a ping", clause: "RFC 7143, Section 11.18",
+		needs: framing | login | order, spoils: order}
+	pingAnswer = rule{side: initiator, row: "nop.ping-answer", name: "the answer to a ping of the target", clause: "RFC 7143, Section 11.18",
+		needs: framing | login | order, spoils: order}
 	pingLength = rule{side: initiator, row: "dataout.mrdsl-respected", name: "length of a ping", clause: "RFC 7143, Section 13.12",
 		needs: framing | keys | login, spoils: everything &^ (framing | status)}
 	nopForm    = rule{side: target, row: "nop.unsolicited.format", name: "form of a NOP-In", clause: "RFC 7143, Section 11.19"}
@@ -59,9 +64,7 @@ func (c *conn) manage(p *pdu.TaskManagementRequest) {
 	switch p.Function {
 	case pdu.FunctionQueryTask, pdu.FunctionQueryTaskSet, pdu.FunctionQueryAsynchronousEvent:
 	case pdu.FunctionAbortTask:
-		if t := c.s.tasks[p.ReferencedTaskTag]; t != nil {
-			t.aborted = true
-		}
+		c.aborts(p)
 		c.s.rejected = true // it may stand for a command that never came
 	case pdu.FunctionTaskReassign:
 		c.lose(order | data | status)
@@ -75,6 +78,23 @@ func (c *conn) manage(p *pdu.TaskManagementRequest) {
 		return
 	}
 	c.task(p.ITT, &task{kind: taskManagement, lun: p.LUN, cmdSN: p.CmdSN})
+}
+
+// aborts follows an ABORT TASK.
+func (c *conn) aborts(p *pdu.TaskManagementRequest) {
+	t := c.s.tasks[p.ReferencedTaskTag]
+	if t == nil {
+		return
+	}
+	switch {
+	case p.ITT == p.ReferencedTaskTag:
+		c.broken(&managementForm, "the task tag %s of the task that is to be aborted", hex(p.ITT))
+	case p.LUN != t.lun && t.kind == scsiTask:
+		c.broken(&managementLUN, "ABORT TASK with LUN %016x, where the task has %016x", p.LUN, t.lun)
+	case p.RefCmdSN != t.cmdSN && t.kind == scsiTask:
+		c.broken(&managementCmdSN, "ABORT TASK with RefCmdSN %s, where the task has CmdSN %s", hex(p.RefCmdSN), hex(t.cmdSN))
+	}
+	t.aborted = true
 }
 
 // managed follows a Task Management Response.
@@ -109,10 +129,22 @@ func (c *conn) nopOut(p *pdu.NOPOut) {
 	if !c.now.PDU.Header.Final() {
 		c.broken(&pingForm, "F=0")
 	}
+	lun, asked := c.pings[p.TTT]
+	if asked {
+		delete(c.pings, p.TTT)
+	}
+	switch {
+	case p.ITT == pdu.ReservedTag && !p.Immediate:
+		c.broken(&pingAnswer, "a NOP-Out with the reserved task tag and I=0")
+	case p.TTT == pdu.ReservedTag || c.pingsGone:
+	case asked && p.LUN != lun && lun<<16 == 0 && lun>>48 != 0xffff: // of one level, as disks have them
+		c.broken(&pingAnswer, "LUN %016x in answer to a ping with %016x", p.LUN, lun)
+	case !asked && p.ITT == pdu.ReservedTag:
+		c.broken(&pingAnswer, "an answer to a ping with the Target Transfer Tag %s, which none has", hex(p.TTT))
+	case !asked:
+		c.broken(&pingForm, "a ping with the Target Transfer Tag %s", hex(p.TTT))
+	}
 	if p.ITT == pdu.ReservedTag {
-		if !p.Immediate {
-			c.broken(&pingAnswer, "a NOP-Out with the reserved task tag and I=0")
-		}
 		return
 	}
 	c.task(p.ITT, &task{kind: ping, cmdSN: p.CmdSN, echo: p.Data, echoCut: c.now.PDU.Cut > 0, immediate: p.Immediate})
@@ -137,6 +169,7 @@ func (c *conn) nopIn(p *pdu.NOPIn) {
 	}
 	c.fits(p.Opcode())
 	if p.ITT == pdu.ReservedTag {
+		c.pinged(p)
 		return
 	}
 	t := c.closesRequest(p.ITT, ping, &pingAnswered, p.Opcode())
@@ -156,6 +189,19 @@ func (c *conn) nopIn(p *pdu.NOPIn) {
 		c.warned(part, "%d bytes come back of %d, where %d fit", len(p.Data), len(t.echo), most)
 	default:
 		c.broken(part, "%d bytes come back, not the first %d of %d", len(p.Data), most, len(t.echo))
+	}
+}
+
+// pinged remembers a ping of the target.
+func (c *conn) pinged(p *pdu.NOPIn) {
+	switch {
+	case p.TTT == pdu.ReservedTag:
+	case len(c.pings) >= maxPings:
+		c.pingsGone = true
+	case c.pings == nil:
+		c.pings = map[uint32]uint64{p.TTT: p.LUN}
+	default:
+		c.pings[p.TTT] = p.LUN
 	}
 }
 

@@ -33,8 +33,6 @@ var (
 	responseForm = rule{side: target, row: "ffp-sequencing.response.bits-and-reserved", name: "bits of a SCSI Response", clause: "RFC 7143, Section 11.4.1"}
 	qualifier    = rule{side: target, row: "ffp-sequencing.response.status-qualifier-zero", name: "status qualifier", clause: "RFC 7144, Section 5.2.1",
 		needs: framing | keys | login}
-	sameConnection = rule{side: target, row: "multi-connection.allegiance.responses-on-same-connection", name: "answers on the connection of the request",
-		clause: "RFC 7143, Section 4.2.2", needs: framing | order | login | status, spoils: order | data}
 	countsDataIn = rule{side: target, row: "data-in.expdatasn.counts-data-in", name: "ExpDataSN counts the Data-In PDUs", clause: "RFC 7143, Section 11.4.8",
 		needs: framing | order | data | login | status}
 )
@@ -124,6 +122,10 @@ func (c *conn) response(p *pdu.SCSIResponse) {
 		return
 	}
 	c.counts(t, p)
+	if a, out := &c.agreed, &t.out; t.write && !t.read && !t.aborted && !t.refused && a.level == 1 && a.sequenceInOrder == 2 &&
+		p.Response == pdu.ResponseCompleted && p.Status == 0 && !residual && !out.unsolicited && out.asked < t.length {
+		c.broken(&r2tAll, "GOOD without a residual, though %d of %d bytes were never asked for", t.length-out.asked, t.length)
+	}
 	if p.Response == pdu.ResponseCompleted && !t.aborted {
 		c.residual(t, p.Status, p.Overflow, p.Underflow, p.ResidualCount)
 	}
@@ -137,8 +139,7 @@ func (c *conn) taskOf(itt uint32, op pdu.Opcode) *task {
 	switch {
 	case t != nil && t.kind == scsiTask && t.c == c:
 		return t
-	case t != nil && t.kind == scsiTask:
-		c.broken(&sameConnection, "a %s for the task %s, whose command came on %s", op, hex(itt), t.c.name)
+	case t != nil && t.c != c: // reassigned, or reinstated under the same CID: not followed
 		return nil
 	case s.done[itt] != nil && op == pdu.OpDataIn:
 		c.broken(&statusLast, "a Data-In for the task %s follows its status", hex(itt))

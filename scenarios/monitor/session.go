@@ -19,6 +19,7 @@ type session struct {
 	blind  ground
 	spoilt [2]ground
 
+	text  *task // the latest text exchange
 	tasks map[uint32]*task
 	done  map[uint32]*task // tags whose status was sent, the oldest first in ended
 	ended []uint32

@@ -53,7 +53,11 @@ func (c *conn) textRequest(p *pdu.TextRequest) {
 	}
 	t := c.s.tasks[p.ITT]
 	if t == nil || t.kind != textExchange {
+		if c.s.text != nil && c.s.text.c == c && c.s.text.text.asked && !c.s.text.refused && !c.s.text.aborted {
+			c.broken(&textTurns, "a Text Request with another task tag before the response to the last one")
+		}
 		t = &task{kind: textExchange, cmdSN: p.CmdSN}
+		c.s.text = t
 		c.task(p.ITT, t)
 	} else if t.text.asked {
 		c.broken(&textTurns, "a Text Request before the response to the last one")
@@ -134,6 +138,8 @@ func (c *conn) logoutRequest(p *pdu.LogoutRequest) {
 		c.broken(&logoutForm, "the reason 2 below recovery level 2")
 	case held(c.now) > 0:
 		c.broken(&logoutForm, "%d bytes of data", held(c.now))
+	case p.Reason == pdu.LogoutCloseConnection && p.CID != c.cid && !c.s.several && c.s.numbered:
+		c.broken(&logoutForm, "the CID %d, where the one connection has %d", p.CID, c.cid)
 	}
 	if p.ITT == pdu.ReservedTag {
 		c.broken(&tagUnique, "the reserved task tag for a logout")

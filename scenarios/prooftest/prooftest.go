@@ -4,6 +4,7 @@ package prooftest
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 
 	"github.com/iscsispec/iscsispec/scenarios"
@@ -22,11 +23,20 @@ func Registry(t testing.TB, suite scenarios.Suite) *scenarios.Registry {
 
 // Prove runs each check of the suite, as a subtest with the row's id, on the sound peer and on one peer for each deviation. Where a
 // surprise is told with -v, it comes with the PDUs that node has recorded. What allow says, the checks may do.
-func Prove(t *testing.T, suite scenarios.Suite, allow scenarios.Risk, node string) {
+//
+// Where the suite has monitors, they find nothing in the sound peer. The rows that they find broken in deviating ones are returned, with the name
+// of the first deviation; nil where not every check ran.
+func Prove(t *testing.T, suite scenarios.Suite, allow scenarios.Risk, node string) map[string]string {
 	runner := &scenarios.Runner{T: t, Seed: 1, Allow: allow}
-	for _, e := range Registry(t, suite).Entries() {
+	noticed, ran := map[string]string{}, 0
+	entries := Registry(t, suite).Entries()
+	for _, e := range entries {
 		t.Run(e.ID, func(t *testing.T) {
+			ran++
 			proof := runner.Prove(t.Context(), e)
+			for _, f := range proof.Sound.Noticed {
+				t.Errorf("a monitor blames the sound peer: %s: %v: %s", f.Row, f.Verdict, f.Reason)
+			}
 			if proof.Sound.Verdict != scenarios.Pass {
 				t.Errorf("the sound peer: %v: %s", proof.Sound.Verdict, proof.Sound.Reason)
 				tell(t, proof.Sound, node)
@@ -35,6 +45,11 @@ func Prove(t *testing.T, suite scenarios.Suite, allow scenarios.Risk, node strin
 				t.Errorf("no deviation to prove the check by; the row's defect is: %s", proof.Defect)
 			}
 			for _, c := range proof.Caught {
+				for _, f := range c.Result.Noticed {
+					if noticed[f.Row] == "" {
+						noticed[f.Row] = c.Deviation
+					}
+				}
 				if c.Deviation == "" {
 					t.Error("a deviation that has no name: it sets nothing")
 				}
@@ -44,6 +59,21 @@ func Prove(t *testing.T, suite scenarios.Suite, allow scenarios.Risk, node strin
 				}
 			}
 		})
+	}
+	if ran < len(entries) {
+		return nil
+	}
+	return noticed
+}
+
+// Notices holds monitors to their proof: of the rows that they watch, each was found broken in some deviating peer but those that are proved by
+// hand. A nil noticed, from a run of a part of the checks, holds them to nothing.
+func Notices(t *testing.T, noticed map[string]string, rows, byHand []string) {
+	t.Helper()
+	for _, row := range rows {
+		if noticed != nil && noticed[row] == "" && !slices.Contains(byHand, row) {
+			t.Errorf("%s: monitors see it broken in no deviating peer", row)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/iscsispec/iscsispec/internal/leaks"
 	"github.com/iscsispec/iscsispec/scenarios"
+	"github.com/iscsispec/iscsispec/scenarios/monitor"
 	"github.com/iscsispec/iscsispec/scenarios/prooftest"
 	"github.com/iscsispec/iscsispec/trace"
 )
@@ -14,7 +15,9 @@ func TestMain(m *testing.M) { leaks.Main(m) }
 
 // Every check passes the sound initiator and catches each of its deviations.
 func TestChecksProveThemselves(t *testing.T) {
-	prooftest.Prove(t, Suite(), scenarios.Disruptive, trace.NodeInitiator)
+	suite := Suite()
+	suite.Monitor = monitor.OfSessions()
+	prooftest.Prove(t, suite, scenarios.Disruptive, trace.NodeInitiator)
 }
 
 // often are the checks that are run a hundred times: concurrent submitters, a replay, a redirect, many losses.

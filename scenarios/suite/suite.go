@@ -9,7 +9,6 @@ import (
 	"github.com/iscsispec/iscsispec/scenarios/monitor"
 	"github.com/iscsispec/iscsispec/scenarios/sessions"
 	"github.com/iscsispec/iscsispec/scenarios/target"
-	"github.com/iscsispec/iscsispec/trace"
 )
 
 // Registry returns the registry of all suites over their embedded peers. It is made once, on first use.
@@ -22,16 +21,15 @@ func Embedded() []scenarios.Suite {
 	return []scenarios.Suite{Monitored(sessions.Suite()), Monitored(initiator.Suite()), Monitored(target.Suite())}
 }
 
-// Monitored returns the suite with monitors beside its checks. They look at the side that the suite judges, and from the other end of the
-// connection where that was recorded too, as it is with a foreign peer; where links are cut, from the judged side's own.
+// Monitored returns the suite with the monitors that fit its checks.
 func Monitored(s scenarios.Suite) scenarios.Suite {
-	o := monitor.Options{Judge: scenarios.RoleInitiator, At: []string{trace.NodeTarget}}
 	switch s.Name {
 	case target.Name:
-		o = monitor.Options{Judge: scenarios.RoleTarget, At: []string{trace.NodeProbe}}
-	case "sessions":
-		o.At = []string{trace.NodeInitiator}
+		s.Monitor = monitor.OfTargets()
+	case initiator.Name:
+		s.Monitor = monitor.OfInitiators()
+	default:
+		s.Monitor = monitor.OfSessions()
 	}
-	s.Monitor = func(events []trace.Event) []scenarios.Finding { return monitor.Judge(events, o) }
 	return s
 }

@@ -75,7 +75,7 @@ const (
 	maxTold    = 1000
 	maxStreams = 1 << 14
 	// maxPages bounds what waits for a hole in a stream to be filled, in pages of some 2 kB: for one direction, and in all.
-	maxPagesOne, maxPagesAll = 1 << 11, 1 << 15
+	maxPagesOne, maxPagesAll = 1 << 9, 1 << 15
 	// idle is how long a stream may be silent when there are too many.
 	idle = 10 * time.Minute
 )

@@ -47,13 +47,44 @@ type stream struct {
 	told     *Connection
 	dialogue *pdu.Dialogue // from the beginning, as long as nothing is missing
 	resync   [2]*half      // behind a gap, or from the middle on
-	started  [2]bool       // the beginning of a direction was seen
+
+	// next are the sequence numbers behind what was put together so far, of the first packet's direction and of the other one.
+	next [2]uint32
+	seen [2]bool
+	fin  [2]bool
+	gap  bool // an acknowledgement has told of bytes that are not in the capture
 }
 
-// Accept lets every packet take part, and a direction whose SYN is not in the capture begin where it does.
-func (s *stream) Accept(_ *layers.TCP, _ gopacket.CaptureInfo, _ reassembly.TCPFlowDirection, _ reassembly.Sequence, start *bool,
+// index numbers a direction: 0 is that of the first packet.
+func index(flow reassembly.TCPFlowDirection) int {
+	if flow == reassembly.TCPDirClientToServer {
+		return 0
+	}
+	return 1
+}
+
+// Accept lets every packet take part, and a direction whose SYN is not in the capture begin where it does. What a packet acknowledges was
+// received; when it has not come by here, it is missing, and what follows it in the same direction must not wait for it.
+func (s *stream) Accept(tcp *layers.TCP, _ gopacket.CaptureInfo, flow reassembly.TCPFlowDirection, next reassembly.Sequence, start *bool,
 	_ reassembly.AssemblerContext) bool {
 	*start = true
+	own := index(flow)
+	if next < 0 { // nothing of this direction so far
+		s.next[own] = tcp.Seq
+		if tcp.SYN {
+			s.next[own]++
+		}
+	} else {
+		s.next[own] = uint32(next)
+	}
+	s.seen[own], s.fin[own] = true, s.fin[own] || tcp.FIN
+	other := 1 - own
+	if ahead := int32(tcp.Ack - s.next[other]); tcp.ACK && s.seen[other] && !s.foreign && (ahead > 1 || ahead == 1 && !s.fin[other]) {
+		s.gap = true
+		if s.told != nil && s.told.Lost == 0 {
+			s.lost()
+		}
+	}
 	return !s.foreign
 }
 
@@ -69,6 +100,7 @@ func (s *stream) ReassembledSG(sg reassembly.ScatterGather, context reassembly.A
 		return
 	}
 	b := sg.Fetch(length)
+	s.next[index(flow)] += uint32(max(skip, 0) + length)
 	if s.told == nil && !s.recognised(flow, b) {
 		s.foreign = true
 		return
@@ -77,7 +109,7 @@ func (s *stream) ReassembledSG(sg reassembly.ScatterGather, context reassembly.A
 	if flow != reassembly.TCPDirClientToServer {
 		dir = dir.Reverse()
 	}
-	if skip > 0 {
+	if skip > 0 && (s.dialogue != nil || s.told.Lost == 0 || s.resync[dir].split != nil) {
 		s.lost()
 	}
 	s.feed(dir, b, at)
@@ -99,7 +131,7 @@ func (s *stream) ReassemblyComplete(context reassembly.AssemblerContext) bool {
 
 // recognised looks at the first bytes: it tells whether the stream is iSCSI, which end is the initiator, and whether this is the beginning.
 func (s *stream) recognised(flow reassembly.TCPFlowDirection, b []byte) bool {
-	login := beginsLogin(b)
+	login := beginsLogin(b) && !s.gap
 	if !s.known {
 		if !login {
 			return false
