@@ -99,8 +99,8 @@ type Summary struct {
 	// Unexpected counts the results that fail the run: see Result.Expected. It includes those of monitors.
 	Unexpected int `json:"unexpected"`
 	// Monitored counts the rows that monitors found broken, and MonitoredKnown those of them that a baseline entry explains.
-	Monitored      int `json:"monitored"`
-	MonitoredKnown int `json:"monitored_known"`
+	Monitored      int `json:"monitored,omitempty"`
+	MonitoredKnown int `json:"monitored_known,omitempty"`
 }
 
 // Add counts one result.
