@@ -1,5 +1,6 @@
 // Package reports draws what people and their tools read from the records of a run: report.json, junit.xml, one self-contained index.html
-// with ladders and timing plots, and one pcapng capture a check.
+// with ladders and timing plots, coverage.html with every normative statement of the RFCs, and one pcapng capture a check. It also reads runs
+// back, merges shards and whole runs, and tells what became otherwise from one run to another.
 //
 // Everything is drawn from scenarios.Header and scenarios.Result, which are what records.jsonl holds; nothing here looks at a peer, and the
 // same records give the same bytes.
