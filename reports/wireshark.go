@@ -25,8 +25,8 @@ func (v View) Command(capture string) string {
 	return strings.Join(words, " ")
 }
 
-// ViewOf finds the PDUs, keys and fields that a row concerns: by the sections of its clause and of the statements that it checks, where
-// those describe PDUs or keys, else by its group. A row about connections shows how they begin and end as well, and the comments that captures of this project have at faults.
+// ViewOf finds the PDUs, keys and fields that a row concerns: those of its group, and those that the sections of its clause and of the
+// statements that it checks describe. A row that negotiates shows the keys it is about, with what they govern. A row about connections shows how they begin and end as well, and the comments that captures of this project have at faults.
 func ViewOf(row *scenarios.Row) View {
 	group := groupViews[row.Group]
 	var opcodes []byte
@@ -42,6 +42,7 @@ func ViewOf(row *scenarios.Row) View {
 		}
 		fields = append(fields, fieldSections[number]...)
 		keys = append(keys, keySections[number]...)
+		opcodes = append(opcodes, governedSections[number]...)
 	}
 	for _, s := range scenarios.StatementsOf(row.ID) {
 		fields = append(fields, fieldSections[s.Section]...)
@@ -52,7 +53,9 @@ func ViewOf(row *scenarios.Row) View {
 		}
 	}
 	byKeys := len(keys) > 0 && group.login
-	if len(opcodes) == 0 && !byKeys || group.links && len(group.opcodes) > 0 {
+	if byKeys {
+		opcodes = append(opcodes, opcodeLoginResponse) // whatever comes of the keys ends in one
+	} else {
 		opcodes = append(opcodes, group.opcodes...)
 	}
 	if len(keys) > 0 {
@@ -62,9 +65,6 @@ func ViewOf(row *scenarios.Row) View {
 	terms := opcodeTerms(opcodes)
 	for _, key := range unique(keys) {
 		terms = append(terms, fmt.Sprintf("iscsi.keyvalue contains %q", key))
-	}
-	if byKeys {
-		terms = append(terms, "iscsi.login.status > 0")
 	}
 	if len(terms) == 0 || group.links && len(opcodes) == 0 {
 		terms = []string{"iscsi"}
@@ -108,6 +108,9 @@ func pduSection(number string) *pduView {
 	}
 	return nil
 }
+
+// opcodeLoginResponse is the one that a view by keys adds.
+const opcodeLoginResponse = 0x23
 
 // Opcodes of RFC 7143, Section 11.2.1.2, as the views group them.
 var (
@@ -193,7 +196,13 @@ var keySections = map[string][]string{
 	"13.26.2": {"X#NodeArchitecture"},
 }
 
-// groupView is what a row is about whose clause names no PDU.
+// governedSections are the sections of RFC 7143 that describe a key by which data is moved, with the PDUs that have to heed it.
+var governedSections = map[string][]byte{
+	"13.10": opcodesOut, "13.11": opcodesOut, "13.12": {0x05, 0x25}, "13.13": {0x05, 0x25, 0x31}, "13.14": opcodesOut, "13.17": opcodesOut,
+	"13.18": {0x05, 0x25}, "13.19": {0x05, 0x25, 0x31},
+}
+
+// groupView is what all rows of a group are about.
 type groupView struct {
 	opcodes []byte
 	fields  []string

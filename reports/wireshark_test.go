@@ -31,7 +31,7 @@ func TestEveryRowHasAView(t *testing.T) {
 
 func TestViewsAreOfTheRow(t *testing.T) {
 	for id, want := range map[string][]string{
-		"keys.max-connections.default-and-limit": {`iscsi.keyvalue contains "MaxConnections" || iscsi.login.status > 0`, "iscsi.keyvalue"},
+		"keys.max-connections.default-and-limit": {`iscsi.opcode == 0x23 || iscsi.keyvalue contains "MaxConnections"`, "iscsi.keyvalue"},
 		"logout.cid.unknown-refused":             {"iscsi.opcode == 0x26", "iscsi.logout.response"},
 		"login.tsih.nonzero-on-final":            {"iscsi.opcode == 0x03 || iscsi.opcode == 0x23", "iscsi.tsih"},
 		"reconnect.silent-loss-detected":         {"tcp.flags.reset == 1", "iscsi.isid"},
