@@ -8,14 +8,17 @@ import (
 	"time"
 
 	"github.com/iscsispec/iscsispec/scenarios"
+	"github.com/iscsispec/iscsispec/scenarios/monitor"
 	"github.com/iscsispec/iscsispec/simtarget"
+	"github.com/iscsispec/iscsispec/trace"
 )
 
 // pair is our own array with a run before it, in a bubble.
 type pair struct {
 	array *simtarget.Array
-	run   *run
 	net   exchange
+	// log, where not nil, records what passes, for the monitors.
+	log *trace.Log
 }
 
 // start makes an array of a setup. It is to be called in a bubble, and closed there.
@@ -31,13 +34,18 @@ func (p *pair) start(set *Setup, dev *simtarget.Deviations, r *run) error {
 		return err
 	}
 	r.set = set
+	dialled := 0
 	r.dial = func(portal string) (net.Conn, error) {
 		if portal == "" {
 			portal = profile.Portals[0].Address
 		}
-		return p.net.dial(portal)
+		raw, err := p.net.dial(portal)
+		if err != nil || !p.log.Enabled() {
+			return raw, err
+		}
+		dialled++
+		return p.log.Tap(raw, trace.NodeProbe, fmt.Sprintf("%s#%d", portal, dialled)), nil
 	}
-	p.run = r
 	return nil
 }
 
@@ -86,7 +94,7 @@ func RunTarget(f Flow, o Options) (finding *Finding, err error) {
 	var r run
 	var ran error
 	err = scenarios.Bubble(o.T, 0, func(context.Context) {
-		var p pair
+		p := pair{log: trace.NewLimitedLog(listening)}
 		if ran = p.start(set, o.Deviations, &r); ran != nil {
 			return
 		}
@@ -94,6 +102,8 @@ func RunTarget(f Flow, o Options) (finding *Finding, err error) {
 		var all []*Finding
 		if all, ran = r.flow(&f); ran == nil && len(all) > 0 {
 			finding = all[0]
+		} else if ran == nil {
+			finding = p.overheard()
 		}
 		if ran != nil || finding != nil {
 			return
@@ -109,6 +119,26 @@ func RunTarget(f Flow, o Options) (finding *Finding, err error) {
 		err = ran
 	}
 	return finding, err
+}
+
+// listening bounds what is recorded of one flow.
+var listening = trace.Limits{MaxEvents: 4096}
+
+// overheard is what the monitors have to say of what passed, nil when nothing is amiss.
+func (p *pair) overheard() *Finding {
+	return listened(p.log.Events())
+}
+
+// listened holds traffic against the monitors' rules: what is true of any traffic.
+func listened(events trace.Events) *Finding {
+	for _, f := range monitor.Judge(events, monitor.Options{Judge: scenarios.RoleTarget, At: []string{trace.NodeProbe}}) {
+		row := scenarios.LoadCatalogue().Row(f.Row)
+		if f.Verdict != scenarios.Fail || row == nil || row.Level != scenarios.Must && row.Level != scenarios.MustNot {
+			continue
+		}
+		return &Finding{Rule: f.Row, Clause: row.Clause, Got: Outcome{Kind: Answered, Detail: f.Reason + ": " + f.Actual}, Want: f.Expected}
+	}
+	return nil
 }
 
 // healthy is the flow that a target has to serve after every other one.

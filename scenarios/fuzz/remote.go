@@ -18,11 +18,13 @@ const hurtRule = "robustness.framing.mutated-pdu-fuzz"
 // The bounds of a run against a target on the network.
 const (
 	remoteWait      = time.Second // the longest wait in a flow
-	remoteShrink    = 200         // smaller flows that are tried
-	remoteShrinkFor = 90 * time.Second
-	healthTries     = 4
-	healthPause     = 2 * time.Second
-	dialTime        = 5 * time.Second
+	remoteShrink    = 100         // smaller flows that are tried
+	remoteShrinkFor = 30 * time.Second
+	// hurtTries is how often a flow is run again that hurt the target: some only do so now and then.
+	hurtTries   = 5
+	healthTries = 4
+	healthPause = 2 * time.Second
+	dialTime    = 5 * time.Second
 )
 
 // Remote looks for flows that a target on the network fails. It belongs to one goroutine.
@@ -179,6 +181,8 @@ func (x *Remote) try(ctx context.Context, f *Flow) ([]*Finding, *HurtError) {
 		}
 		hurt = &HurtError{broken, err}
 	}
+	// What a target that has come to harm leaves unsaid is no finding of its own.
+	all = slices.DeleteFunc(all, func(f *Finding) bool { return f.Got.Kind == Dropped || f.Got.Kind == Silent })
 	return append(all, hurtFinding(hurt)), hurt
 }
 
@@ -229,11 +233,17 @@ func (x *Remote) tell(ctx context.Context, f Flow, finding Finding, i uint64) {
 		} else if finding.Rule == hurtRule {
 			return false // It cannot be tried again without harm.
 		}
-		again, _ := x.try(ctx, &f)
-		for _, a := range again {
-			if a.Same(&finding) {
-				found.Finding = *a
-				return true
+		tries := 1
+		if finding.Rule == hurtRule {
+			tries = hurtTries
+		}
+		for range tries {
+			again, _ := x.try(ctx, &f)
+			for _, a := range again {
+				if a.Same(&finding) {
+					found.Finding = *a
+					return true
+				}
 			}
 		}
 		return false

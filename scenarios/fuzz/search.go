@@ -10,10 +10,14 @@ import (
 
 	"github.com/iscsispec/iscsispec/scenarios"
 	"github.com/iscsispec/iscsispec/simtarget"
+	"github.com/iscsispec/iscsispec/trace"
 )
 
 // batch is how many flows one array serves before it is made anew.
 const batch = 256
+
+// overhear says that of so many flows the monitors listen to one: they cost more than all the rest.
+const overhear = 64
 
 // Search looks for flows that our own array fails, in virtual time on several cores.
 type Search struct {
@@ -104,11 +108,17 @@ func (s *Search) batch(ctx context.Context, b uint64) error {
 		defer p.array.Close()
 		for i := b * batch; i < (b+1)*batch && (s.Flows == 0 || i < s.Flows) && ctx.Err() == nil; i++ {
 			f := DrawTarget(NewSeeded(s.Seed, i), set)
+			if p.log = nil; i%overhear == 0 {
+				p.log = trace.NewLimitedLog(listening)
+			}
 			var finding *Finding
 			var all []*Finding
 			if all, ran = r.flow(&f); len(all) > 0 {
 				finding = all[0]
 			} else if ran == nil {
+				if p.log.Enabled() {
+					finding = p.overheard()
+				}
 				ran = p.clear()
 			}
 			s.done.Add(1)

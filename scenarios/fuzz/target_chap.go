@@ -39,6 +39,11 @@ type chapState struct {
 // and 12.1).
 func (m *model) authentication(c *conn, q *request, pairs []sent, e *expect) {
 	c.chap.pending, c.chap.responses, c.chap.algorithms = false, 0, 0
+	if m.set.foreign && c.discoveryLogin() { // Whether discovery asks for authentication, and with which secrets, is not known.
+		e.limit("auth.method.absent-when-required", negative, 0)
+		c.lenient = true
+		return
+	}
 	said, twice := chapKeys(pairs)
 	if len(said) > 0 {
 		m.chapRequest(c, q, said, twice, e)

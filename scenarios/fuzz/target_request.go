@@ -205,6 +205,10 @@ func (m *model) whole(c *conn, q *request, e *expect) (bool, []sent) {
 		e.fault("negotiation.text.accepts-8192-bytes", negative, 0)
 		c.clouded = true
 	}
+	if c.answersBytes > 0 && q.Continue { // A long answer is asked for with empty requests that are whole.
+		e.fault("negotiation.exchange.one-response-per-request", negative, 0)
+		c.clouded, c.lenient = true, true
+	}
 	pairs := q.pairs
 	switch {
 	case q.form == FormHalf && !q.Continue, q.form == FormNoLastNUL && !q.Continue:

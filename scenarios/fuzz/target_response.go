@@ -150,6 +150,9 @@ func (m *model) judgeAnswer(c *conn, q *request, e *expect, g *got) *violation {
 		}
 	}
 	m.judgeHeader(c, q, g)
+	if p.Transit && !q.Transit {
+		return broken("login.response.t-only-when-requested", "T=0 in answer to T=0")
+	}
 	if e.may&is == 0 {
 		rule := e.bars
 		if rule == "" {
@@ -196,7 +199,6 @@ func (m *model) judgeHeader(c *conn, q *request, g *got) {
 	}
 	check(p.ITT != q.ITT || p.ISID != q.ISID && q.ISID == c.first.ISID || p.CSG != q.CSG && q.CSG == c.csg || g.header.TotalAHSLength() != 0,
 		"login.response.header-echo", "the ITT, ISID and CSG of the request, and no AHS")
-	check(p.Transit && !q.Transit, "login.response.t-only-when-requested", "T=0 in answer to T=0")
 	check(p.Transit && q.Transit && (p.NSG > q.NSG || p.NSG <= p.CSG || p.NSG == 2), "login.response.nsg-agrees-with-request",
 		"a stage above the current one and not above the one asked for")
 	check(p.Transit && p.Continue, "login.response.c-bit-excludes-t-bit", "T=0 with C=1")
@@ -465,7 +467,7 @@ func (m *model) unanswered(c *conn) *violation {
 	for i := range c.offers {
 		o := &c.offers[i]
 		k := &keys[o.key]
-		if k.function == strange && m.set.foreign && long > segmentMax-1024 {
+		if m.set.foreign && long > segmentMax-1024 {
 			continue // The answers may not fit; the catalogue lets them be left out then.
 		}
 		decides := k.function == or && o.value == "Yes" || k.function == and && o.value == "No"
