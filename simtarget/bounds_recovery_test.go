@@ -98,7 +98,9 @@ func TestRememberedNexusesAreBounded(t *testing.T) {
 	after := func(p *Profile) { p.Failover.AfterRestart = true }
 	inBubble(t, "plain", after, nil, func(b *bench) {
 		a := b.array
-		nexus := func(i int) disk.Nexus { return disk.Nexus{InitiatorPort: fmt.Sprintf("iqn.2026-01.example:%d,i,0x1", i)} }
+		nexus := func(i int) disk.Nexus {
+			return disk.Nexus{InitiatorPort: fmt.Sprintf("iqn.2026-01.example:%d,i,0x1", i)}
+		}
 		a.mu.Lock()
 		a.restarted = true
 		for i := range nexusesMax + 10 {

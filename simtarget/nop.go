@@ -9,16 +9,25 @@ import (
 
 // pingState is the array's side of pings on a connection (RFC 7143, Section 11.19). The session's lock guards it.
 type pingState struct {
-	ttt   uint32 // of the ping that waits for its answer; 0 when none does
-	lun   uint64 // that the ping had
-	timer *time.Timer
-	last  time.Time // when the initiator was heard last
+	ttt      uint32 // of the ping that waits for its answer; 0 when none does
+	lun      uint64 // that the ping had
+	timer    *time.Timer
+	interval time.Duration // of the timer
+	last     time.Time     // when the initiator was heard last
 }
 
 // heard notes that the initiator lives.
 func (p *pingState) heard() {
 	if p.timer != nil {
 		p.last = time.Now()
+	}
+}
+
+// answered notes that the ping that was outstanding is answered: the next one comes after a quiet interval, not after the time for an answer.
+func (p *pingState) answered() {
+	p.ttt = 0
+	if p.timer != nil {
+		p.timer.Reset(p.interval)
 	}
 }
 
@@ -41,7 +50,7 @@ func (s *session) nopOut(c *connection, r *request) {
 		if p.TTT != c.pings.ttt {
 			return
 		}
-		c.pings.ttt = 0
+		c.pings.answered()
 		if s.pingPolicy.strict && p.LUN != c.pings.lun {
 			s.reject(c, &r.bhs, pdu.RejectProtocolError)
 			s.later(func() { s.array.closeConnection(s, c, EndFIN, reasonPing) })
@@ -84,7 +93,7 @@ func (s *session) startPings(c *connection, interval, timeout time.Duration) {
 	if interval <= 0 {
 		return
 	}
-	c.pings.last = time.Now()
+	c.pings.last, c.pings.interval = time.Now(), interval
 	c.pings.timer = time.AfterFunc(interval, func() { s.watch(c, interval, timeout) })
 }
 
