@@ -35,6 +35,7 @@ type targetOptions struct {
 	patience  time.Duration
 	abilities string
 	ability   []string
+	hook      []string
 }
 
 func (p *program) checkTargetCommand() *cobra.Command {
@@ -70,6 +71,7 @@ docs/check-target.md has the numbers.`,
 	cmd.Flags().IntVar(&options.sessions, "sessions", 0, "sessions that checks may have at once at a target on the network; 0 means as many as it was seen to grant, 1 one check at a time")
 	cmd.Flags().StringVar(&options.abilities, "abilities", "", "YAML file of what the target can do, in the place of what is seen of it; a run leaves one as abilities.yaml")
 	cmd.Flags().StringArrayVar(&options.ability, "ability", nil, "CAPABILITY=yes or =no, in the place of what is seen, such as erl2=no; repeatable")
+	cmd.Flags().StringArrayVar(&options.hook, "hook", nil, "NAME=COMMAND: shell command that brings about what the wire cannot, such as async-logout=...; repeatable, names in docs/check-target.md")
 	cmd.Flags().DurationVar(&options.patience, "patience", 0, "longest wait for what ought not to happen at a target on the network, such as 10s; 0 means as long as each row says")
 	return cmd
 }
@@ -123,7 +125,11 @@ func (p *program) checkTarget(cmd *cobra.Command, o *targetOptions, args []strin
 	if err != nil {
 		return err
 	}
-	return p.checkForeign(cmd, o, target.Foreign{URL: u, Told: told})
+	hooks, err := o.hooks()
+	if err != nil {
+		return err
+	}
+	return p.checkForeign(cmd, o, target.Foreign{URL: u, Told: told, Hooks: hooks})
 }
 
 // checkGotgt runs the suite against a gotgt child, whose disk nobody misses.

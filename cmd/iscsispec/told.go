@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/iscsispec/iscsispec/scenarios"
@@ -41,4 +42,26 @@ func tellCompany(suite scenarios.Suite) string {
 		return fmt.Sprintf("%-18s one at a time\n", "checks")
 	}
 	return fmt.Sprintf("%-18s side by side, with %d sessions and %d ranges of blocks\n", "checks", suite.Sessions, suite.Ranges)
+}
+
+// hooks reads --hook.
+func (o *targetOptions) hooks() (map[string]string, error) {
+	var names []string
+	for _, hook := range target.Hooks() {
+		names = append(names, hook[0])
+	}
+	hooks := map[string]string{}
+	for _, text := range o.hook {
+		name, command, given := strings.Cut(text, "=")
+		switch {
+		case !slices.Contains(names, name):
+			return nil, usageError("--hook %q: want one of %s", name, strings.Join(names, ", "))
+		case !given || strings.TrimSpace(command) == "":
+			return nil, usageError("--hook %s: want %s=COMMAND", text, name)
+		case hooks[name] != "":
+			return nil, usageError("--hook %s stands twice", name)
+		}
+		hooks[name] = command
+	}
+	return hooks, nil
 }

@@ -23,8 +23,12 @@ func asyncChecks() []Check {
 
 // asyncOf brings about an Asynchronous Message and returns it; the part is skipped when another one comes, or none.
 func (t *T) asyncOf(c *probe.Conn, m simtarget.Async) (*pdu.AsyncMessage, probe.Event) {
-	t.Act(simtarget.Action{Async: &m})
-	for until := time.Now().Add(t.Options().QuietTime); ; {
+	t.Hook(asyncHooks[byte(m.Event)], c, simtarget.Action{Async: &m})
+	within := t.Options().QuietTime
+	if !t.Embedded() {
+		within = t.Options().AnswerTimeout // the command may have ended before the target does as told
+	}
+	for until := time.Now().Add(within); ; {
 		e := c.NextOfAll(time.Until(until))
 		if p, is := probe.As[*pdu.AsyncMessage](e); is && p.Event == m.Event {
 			return p, e
@@ -38,17 +42,25 @@ func (t *T) asyncOf(c *probe.Conn, m simtarget.Async) (*pdu.AsyncMessage, probe.
 func asyncFields(t *T) {
 	c := t.Open(probe.Login{})
 	next := c.ExpStatSN
+	seen := false
 	sense := simtarget.SenseCode{Key: 6, Code: 0x2a, Qualifier: 9}
 	for _, m := range []simtarget.Async{
 		{Event: pdu.AsyncSCSI, Sense: sense}, {Event: pdu.AsyncNegotiation}, {Event: pdu.AsyncVendor, VendorCode: 7, Data: []byte{0, 0, 1, 2}},
 		{Event: pdu.AsyncLogoutRequest},
 	} {
+		if !t.hookable(asyncHooks[byte(m.Event)]) {
+			continue
+		}
+		seen = true
 		p, e := t.asyncOf(c, m)
 		t.soundAsync(e, p)
 		if p.StatSN != next {
 			t.Fail(fmt.Sprintf("an Asynchronous Message with StatSN 0x%x", p.StatSN), fmt.Sprintf("StatSN 0x%x", next))
 		}
 		next++
+	}
+	if !seen {
+		t.Hook(HookAsyncLogout, c) // which says that there is none
 	}
 	t.StatSNInOrder()
 }

@@ -40,6 +40,11 @@ var manners = []manner{
 	{ids: "session-management.default.*", sessions: 4},
 	{ids: "session-management.clone.existing-undisturbed-under-load", sessions: 3},
 	{ids: "async.fastabort-event.only-if-negotiated", sessions: 2, unit: scenarios.UnitSeized, why: "LOGICAL UNIT RESET"},
+	{ids: "login.target.removed-status", why: "a target that is taken away"},
+	{ids: "login.status.service-unavailable", why: "a target that is taken away"},
+	{ids: "login.status.target-error-class", why: "a target that is out of order"},
+	{ids: "login.authorization.denied-initiator-refused", why: "a change of who may log in"},
+	{ids: "logout.pending-async.logout-honoured", why: "an action outside the wire, which all sessions may feel"},
 	{ids: "async.*", why: "an action outside the wire, which all sessions may feel"},
 	{ids: "tmf.target-*", why: "a reset of the whole target"},
 

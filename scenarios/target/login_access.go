@@ -16,8 +16,11 @@ func loginAccessChecks() []Check {
 	closed := []iscsi.Status{iscsi.StatusAuthorizationFailure, iscsi.StatusAuthenticationFailure, iscsi.StatusNotFound}
 	return []Check{
 		{ID: "login.authorization.denied-initiator-refused", Array: onlyNames, Run: func(t *T) {
-			t.Act() // the list is there before the check starts
-			t.Refused(t.Login(probe.Login{InitiatorName: deniedInitiator}), Refusal{With: closed})
+			// The simulated array has the list before the check starts.
+			t.PartWith("a name that may not log in", func(o *probe.Options) { o.InitiatorName = deniedInitiator }, func() {
+				t.Hook(HookDeny, nil)
+				t.Refused(t.Login(probe.Login{}), Refusal{With: closed})
+			})
 		}},
 		{ID: "login.session-type.invalid-value-refused", Run: invalidSessionType},
 		{ID: "login.session-type.unsupported-status", Run: unsupportedSessionType},
@@ -116,7 +119,11 @@ func badOffer(t *T, key string, offers text.Pairs) {
 
 // away judges a login to a target that was taken away, as an array tells it by the status that suits.
 func (t *T) away(status iscsi.Status, accepted []iscsi.Status) {
-	t.Act(simtarget.Action{Suspend: &simtarget.Suspend{Target: t.Options().Target, Status: simtarget.Status(status)}})
+	hook := HookTargetAway
+	if status == iscsi.StatusTargetRemoved {
+		hook = HookTargetRemoved
+	}
+	t.Hook(hook, nil, simtarget.Action{Suspend: &simtarget.Suspend{Target: t.Options().Target, Status: simtarget.Status(status)}})
 	want := "refused with " + status.String()
 	switch r := t.Login(probe.Login{}); {
 	case r.RefusedWith(accepted...):
@@ -133,7 +140,7 @@ func (t *T) away(status iscsi.Status, accepted []iscsi.Status) {
 const hangTime = 30 * time.Second
 
 func targetError(t *T) {
-	t.Act(simtarget.Action{Suspend: &simtarget.Suspend{Target: t.Options().Target, Status: simtarget.Status(iscsi.StatusTargetError)}})
+	t.Hook(HookTargetError, nil, simtarget.Action{Suspend: &simtarget.Suspend{Target: t.Options().Target, Status: simtarget.Status(iscsi.StatusTargetError)}})
 	t.PartWith("a login", func(o *probe.Options) { o.AnswerTimeout = hangTime }, func() {
 		r := t.Login(probe.Login{})
 		switch {

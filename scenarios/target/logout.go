@@ -117,7 +117,7 @@ func trafficAfterLogout(t *T) {
 
 func logoutAskedFor(t *T) {
 	c := t.Open(probe.Login{})
-	t.Act(simtarget.Action{Async: &simtarget.Async{Event: pdu.AsyncLogoutRequest}})
+	t.Hook(HookAsyncLogout, c, simtarget.Action{Async: &simtarget.Async{Event: pdu.AsyncLogoutRequest}})
 	e := c.Answer()
 	if m, is := probe.As[*pdu.AsyncMessage](e); !is || m.Event != pdu.AsyncLogoutRequest {
 		t.Skip("The target does not ask for a logout: %v.", e)

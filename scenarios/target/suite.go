@@ -56,6 +56,8 @@ type Foreign struct {
 	// Patience is the longest that a check waits for what ought not to happen, such as an answer to what asks for none; 0 means as long as its
 	// row says. A short one weakens what a pass proves, and never makes a sound target fail.
 	Patience time.Duration
+	// Hooks are shell commands by the names of Hooks: they bring about what the wire cannot. Each has 30 s.
+	Hooks map[string]string
 	// Told takes the place of what is learned.
 	Told Told
 	// Seed keys what is learned, so that two runs of one seed draw the same ISIDs.

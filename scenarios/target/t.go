@@ -24,6 +24,7 @@ type T struct {
 	env      *scenarios.Env
 	part     string
 	around   []*probe.Prober // those of the parts around the present one
+	undo     []string        // hooks that have to be undone
 	patience time.Duration   // 0 is as much as the rows ask for
 	findings []scenarios.Finding
 	passed   int  // parts that came to their end
@@ -56,7 +57,7 @@ func (c Check) run(ctx context.Context, env *scenarios.Env) scenarios.Outcome {
 	// How the sessions of the check end is no part of its verdict; they do end, even behind a panic.
 	defer func() { _ = t.Close() }()
 	t.guarded(func() { c.Run(t) })
-	return t.outcome()
+	return t.restore(t.outcome())
 }
 
 func (t *T) dial(ctx context.Context, network, address string) (c net.Conn, err error) {
