@@ -3,6 +3,8 @@ package reports
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/iscsispec/iscsispec/scenarios"
@@ -74,7 +76,24 @@ func DiffRuns(before, after Run) Diff {
 			d.Notes = append(d.Notes, fmt.Sprintf("The runs differ in %s: %q before, %q now.", pair.what, pair.old, pair.new))
 		}
 	}
+	d.Notes = append(d.Notes, abilityNotes(before.Header.Abilities, after.Header.Abilities)...)
 	return d
+}
+
+// abilityNotes tells of abilities of a peer outside that came or went: checks that need them are skipped.
+func abilityNotes(before, after scenarios.Abilities) []string {
+	var notes []string
+	for _, name := range slices.Sorted(maps.Keys(after)) {
+		was, known := before[name]
+		switch {
+		case !known || was.Present == after[name].Present:
+		case was.Present:
+			notes = append(notes, fmt.Sprintf("The peer lacks %s now, and did not before.", name))
+		default:
+			notes = append(notes, fmt.Sprintf("The peer has %s now, and had not before.", name))
+		}
+	}
+	return notes
 }
 
 // put sorts one check under what became of it.

@@ -74,12 +74,14 @@ func TestDiff(t *testing.T) {
 func TestDiffIsTold(t *testing.T) {
 	before, after := withVerdicts(t, "one pass", "two pass"), withVerdicts(t, "one fail <b>|x", "two pass")
 	before.Header.Seed, after.Header.Seed = 1, 2
+	before.Header.Abilities = scenarios.Abilities{"chap": {Present: true}, "bidi": {}, "erl1": {Present: true}}
+	after.Header.Abilities = scenarios.Abilities{"chap": {}, "bidi": {Present: true}, "erl1": {Present: true}, "hook": {}}
 	d := DiffRuns(before, after)
 	var text, markdown strings.Builder
 	if err := errors.Join(d.WriteText(&text), d.WriteMarkdown(&markdown)); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"note: The runs differ in the seed: \"1\" before, \"2\" now.", "Newly failing: 1\n  one (target)  pass -> fail\n      <b>|x\n", "1 newly failing, 0 mended", "1 the same"} {
+	for _, want := range []string{"note: The runs differ in the seed: \"1\" before, \"2\" now.", "note: The peer has bidi now, and had not before.\nnote: The peer lacks chap now, and did not before.\n\n", "Newly failing: 1\n  one (target)  pass -> fail\n      <b>|x\n", "1 newly failing, 0 mended", "1 the same"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("%q is not in\n%s", want, text.String())
 		}

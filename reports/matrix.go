@@ -55,7 +55,8 @@ type matrixData struct {
 	Notes    []string
 }
 
-// matrixRows lines the results of all runs up by suite and row, in the order of the catalogue; what monitors found stands behind.
+// matrixRows lines the results of all runs up by suite and row, in the order of the catalogue; what monitors found of a row stands behind its
+// check.
 func matrixRows(merged []*Merged) []matrixRow {
 	type key struct {
 		suite, id string
@@ -80,9 +81,9 @@ func matrixRows(merged []*Merged) []matrixRow {
 	inOrder(order, unique(suites))
 	var rows []matrixRow
 	for _, first := range order {
-		row := matrixRow{ID: first.ID, Suite: first.Suite, Group: first.Group, Level: string(first.Level), Title: first.Title, Across: across(byKey[key{first.Suite, first.ID, first.Monitored != nil}]), Words: map[string]any{},
-			Monitored: first.Monitored != nil}
 		results := byKey[key{first.Suite, first.ID, first.Monitored != nil}]
+		row := matrixRow{ID: first.ID, Suite: first.Suite, Group: first.Group, Level: string(first.Level), Title: first.Title, Across: across(results),
+			Words: map[string]any{}, Monitored: first.Monitored != nil}
 		for i, r := range results {
 			if r == nil {
 				row.Cells = append(row.Cells, nil)

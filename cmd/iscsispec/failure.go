@@ -40,8 +40,13 @@ func tell(con *console, out string, results []*scenarios.Result, wall time.Durat
 	con.line("report: %s", filepath.Join(out, "index.html"))
 }
 
-// summaryLine counts by verdict; verdicts that did not occur are left out, known findings never.
+// summaryLine counts by verdict, and tells how long it took.
 func summaryLine(con *console, s scenarios.Summary, wall time.Duration) string {
+	return fmt.Sprintf("%s in %v", tally(con, s), wall.Round(time.Millisecond))
+}
+
+// tally counts by verdict; verdicts that did not occur are left out, known findings never.
+func tally(con *console, s scenarios.Summary) string {
 	noun := "checks"
 	if s.Total == 1 {
 		noun = "check"
@@ -62,7 +67,7 @@ func summaryLine(con *console, s scenarios.Summary, wall time.Duration) string {
 		}
 		parts = append(parts, rows)
 	}
-	return fmt.Sprintf("%s in %v", strings.Join(parts, ", "), wall.Round(time.Millisecond))
+	return strings.Join(parts, ", ")
 }
 
 // block is what somebody quotes in a bug report.

@@ -98,7 +98,7 @@ func (p *program) mergeReports(cmd *cobra.Command, args []string, out string, pa
 		if len(merged) == 1 {
 			name = fmt.Sprintf("one run of %d", len(parts))
 		}
-		con.line("%s: %s", name, tally(scenarios.Summarize(m.Results)))
+		con.line("%s: %s", name, tally(con, scenarios.Summarize(m.Results)))
 		all = append(all, m.Results...)
 	}
 	if len(merged) > 1 {
@@ -127,20 +127,6 @@ func sameFolder(a, b string) bool {
 	}
 	other, err := os.Stat(b)
 	return err == nil && os.SameFile(one, other)
-}
-
-// tally is a summary in one line.
-func tally(s scenarios.Summary) string {
-	parts := []string{fmt.Sprintf("%d checks", s.Total)}
-	for _, v := range scenarios.Verdicts() {
-		if n := s.Count(v); n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, v))
-		}
-	}
-	if s.Known > 0 {
-		parts = append(parts, fmt.Sprintf("%d known", s.Known))
-	}
-	return strings.Join(parts, ", ")
 }
 
 func (p *program) reportDiffCommand() *cobra.Command {
@@ -229,7 +215,7 @@ Captures cannot be drawn again; with --out they are copied along, where they are
 				return &statusError{exitUsage, fmt.Errorf("--out: %w", err)}
 			}
 			con := newConsole(cmd.OutOrStdout(), p.color)
-			con.line("%s", tally(scenarios.Summarize(run.Results)))
+			con.line("%s", tally(con, scenarios.Summarize(run.Results)))
 			con.line("report: %s", filepath.Join(out, reports.FileHTML))
 			return nil
 		},
