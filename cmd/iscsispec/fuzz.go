@@ -150,7 +150,7 @@ func (p *program) fuzzOwn(ctx context.Context, o *fuzzOptions, flow *fuzz.Flow, 
 	arrays := &fuzz.Search{T: p.t, Seed: o.seed, Workers: workers, Found: found}
 	initiators := &scripted.Search{T: p.t, Seed: o.seed, Workers: workers, Found: found}
 	at := func() []fuzzStand {
-		return []fuzzStand{{"array", arrays.Done(), arrays.Reached(), fuzz.TargetPlan()}, {"initiator", initiators.Done(), initiators.Reached(), fuzz.Plan{}}}
+		return []fuzzStand{{"array", arrays.Done(), arrays.Reached(), fuzz.TargetPlan()}, {"initiator", initiators.Done(), initiators.Reached(), scripted.Plan()}}
 	}
 	stop := told.beat(at)
 	var failed error

@@ -67,7 +67,7 @@ func classOf(p text.Pair) fuzz.Class {
 		return among(ok, n, r.least, r.most)
 	case r.function == declared:
 		return lengthClass(p.Value)
-	case r.takes(p.Value), r.function == obsolete && p.Value == "No":
+	case r.function == obsolete && p.Value == "No", r.function != obsolete && r.takes(p.Value):
 		return fuzz.Legal
 	case p.Value == "" || strings.Trim(p.Value, letters) != "" || strings.ToLower(p.Value) == p.Value || strings.ToUpper(p.Value) == p.Value && len(p.Value) < 4:
 		return fuzz.Malformed

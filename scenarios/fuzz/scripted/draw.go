@@ -89,6 +89,10 @@ func drawAnswer(c fuzz.Choices, setup string, conn, at int) fuzz.Step {
 		drawCHAP(c, &s, at)
 		return s
 	}
+	if at == 0 && setup == "optional" && chance(c, "none", 4) {
+		s.Pairs = append(s.Pairs, fuzz.Pair{Key: "AuthMethod", Value: "None"})
+		return s
+	}
 	for range 1 + pick(c, "changes", 0, 0, 0, 1, 2) {
 		drawChange(c, &s, setup)
 	}
@@ -289,6 +293,9 @@ func drawCHAP(c fuzz.Choices, s *fuzz.Step, at int) {
 	switch class := fuzz.Classes()[c.Choose("class", len(fuzz.Classes()))]; class {
 	case fuzz.Missing:
 		s.Pairs = append(s.Pairs, fuzz.Pair{Key: key, Bare: true})
+		if at == 2 && chance(c, "all", 3) {
+			s.Pairs = []fuzz.Pair{{Key: "CHAP_N", Bare: true}, {Key: "CHAP_R", Bare: true}}
+		}
 	case fuzz.Duplicated:
 		add(values[fuzz.Legal][0])
 		add(values[fuzz.Legal][0])

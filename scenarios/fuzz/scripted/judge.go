@@ -1,6 +1,7 @@
 package scripted
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -34,7 +35,7 @@ func (p *played) judge(cover *fuzz.Coverage) []*fuzz.Finding {
 		j.add("login.endless-negotiation", 0, fuzz.Outcome{Kind: Broke, Detail: p.broke.Error()}, "a run that leaves nothing behind")
 		return j.findings
 	}
-	slices.SortStableFunc(p.records, func(a, b record) int { return int(a.at - b.at) })
+	slices.SortStableFunc(p.records, inOrder)
 	for i := range p.records {
 		r := &p.records[i]
 		if r.at > p.end {
@@ -47,6 +48,18 @@ func (p *played) judge(cover *fuzz.Coverage) []*fuzz.Finding {
 	}
 	j.finish()
 	return j.findings
+}
+
+// inOrder compares records by their instants. When a connection is lost, one goroutine of the initiator closes it while another dials again:
+// of one instant, dials are the last.
+func inOrder(a, b record) int {
+	rank := func(r record) int {
+		if r.what == dialled {
+			return 1
+		}
+		return 0
+	}
+	return cmp.Or(cmp.Compare(a.at, b.at), rank(a)-rank(b))
 }
 
 // add adds a finding.

@@ -126,7 +126,8 @@ func (m *model) said(r *record) {
 // moved counts the transition that the latest response of the array has led to.
 func (m *model) moved(outcome string) {
 	if m.from != "" {
-		m.j.cover(m.from+": "+m.rule, outcome)
+		m.j.cover(m.from, outcome)
+		m.j.cover(m.rule, outcome)
 	}
 	m.from = ""
 }
@@ -148,7 +149,7 @@ func (m *model) disturbed(r *record) {
 		return
 	}
 	m.j.state(m.state())
-	m.j.cover("full feature phase", "the array: "+string(m.j.p.flow.Steps[r.step-1].Verb))
+	m.j.cover(fullFeature, "the array: "+string(m.j.p.flow.Steps[r.step-1].Verb))
 	switch p := p.(type) {
 	case *pdu.NOPIn:
 		if m.step = r.step; !m.leaving {
@@ -238,9 +239,9 @@ func (m *model) closed(r *record) {
 	default:
 		m.failed = m.allowed & (fails | follows)
 		if m.allowed&follows != 0 && m.allowed&^follows == 0 {
-			m.moved("follows")
+			m.moved(itFollows)
 		}
-		m.moved("ends")
+		m.moved(itEnds)
 		if m.allowed&givesUp != 0 && r.at-m.began >= loginTimeout-exactly {
 			m.failed |= givesUp
 		}
@@ -281,7 +282,7 @@ func (m *model) state() string {
 	}
 	switch {
 	case m.full || m.final:
-		return "full feature phase"
+		return fullFeature
 	case m.going:
 		return stage + ", the array's text goes on"
 	case m.asked.Continue:
@@ -315,7 +316,7 @@ func (m *model) heard(r *record) {
 	case m.rounds > 0 && m.allowed&goesOn == 0:
 		m.fault(m.rule, fuzz.Outcome{Kind: WentOn, Detail: r.frame.String()}, m.allowed.names()...)
 	}
-	m.moved("goes on")
+	m.moved(itGoesOn)
 	m.rounds++
 	if m.rounds > roundsMax {
 		m.fault("login.endless-negotiation", fuzz.Outcome{Kind: WentOn, Detail: fmt.Sprintf("%d requests", m.rounds)}, "an end")
@@ -356,7 +357,7 @@ func (m *model) enter() {
 		return
 	}
 	m.full = true
-	m.moved("enters")
+	m.moved(itEnters)
 	if m.allowed&enters == 0 {
 		m.fault(m.rule, fuzz.Outcome{Kind: Entered}, m.allowed.names()...)
 	}
