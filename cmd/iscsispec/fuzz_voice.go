@@ -165,6 +165,9 @@ func (v *fuzzVoice) ended(stands []fuzzStand, again map[string]int) error {
 	}
 	if !v.o.asJSON {
 		for _, rule := range slices.Sorted(maps.Keys(again)) {
+			if again[rule] == 0 {
+				continue // It was a target that was slow, and not silent.
+			}
 			fmt.Fprintf(v.out, "seen %d times: %s\n", again[rule], rule)
 		}
 		for i := range stands {

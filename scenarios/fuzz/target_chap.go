@@ -44,6 +44,10 @@ func (m *model) authentication(c *conn, q *request, pairs []sent, e *expect) {
 		c.lenient = true
 		return
 	}
+	if c.clouded {
+		e.limit("auth.method.absent-when-required", negative, 0)
+		return
+	}
 	said, twice := chapKeys(pairs)
 	if len(said) > 0 {
 		m.chapRequest(c, q, said, twice, e)
@@ -221,7 +225,8 @@ func (m *model) reflects(c *conn, challenge []byte) bool {
 
 // chapAnswers judges the CHAP keys of a response; it gives the rule that they break and what would have been lawful.
 func (m *model) chapAnswers(c *conn, said map[int]string) (rule, want string) {
-	_, challenged := said[kCHAPC]
+	value, challenged := said[kCHAPC]
+	challenged = challenged && value != notUnderstood && value != reject && value != irrelevant
 	response, proves := said[kCHAPR]
 	s := &c.chap
 	switch {

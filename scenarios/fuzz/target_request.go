@@ -213,8 +213,7 @@ func (m *model) whole(c *conn, q *request, e *expect) (bool, []sent) {
 	switch {
 	case q.form == FormHalf && !q.Continue, q.form == FormNoLastNUL && !q.Continue:
 		e.fault("negotiation.text.missing-final-nul", negative, 0)
-		c.clouded = c.clouded || q.form == FormHalf || len(c.partial) > 0
-		c.lenient = true
+		c.clouded, c.lenient = true, true
 	case q.form == FormMoreNULs:
 		e.fault("negotiation.text.extra-nuls-tolerated", negative, 0)
 		c.lenient = true
@@ -279,6 +278,9 @@ func (m *model) identity(c *conn, q *request, e *expect) {
 	case c.target != m.set.Target:
 		e.fault("login.target.unknown-name-refused", mRefuse|mReject, mFull)
 	}
+	if q.TSIH == 0 && m.set.foreign {
+		m.mayReinstate(c, q)
+	}
 	if q.TSIH == 0 || c.clouded {
 		return
 	}
@@ -305,6 +307,20 @@ func (m *model) identity(c *conn, q *request, e *expect) {
 		e.fault("keys.max-connections.default-and-limit", negative, mFull)
 	case n.discovery || m.set.foreign:
 		e.fault("keys.max-connections.default-and-limit", negative, 0)
+	}
+}
+
+// mayReinstate is for a login that will take the place of a session. A target may end that before the new login has come to its end, as
+// the state tables of RFC 7143, Section 8.3 let it.
+func (m *model) mayReinstate(c *conn, q *request) {
+	for _, n := range m.sessions {
+		if n.logged || n.isid != q.ISID || n.name != c.name {
+			continue
+		}
+		n.lost = true
+		for _, number := range n.conns {
+			m.conns[number].lenient = true
+		}
 	}
 }
 
