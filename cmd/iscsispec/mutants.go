@@ -57,6 +57,9 @@ func (p *program) prove(ctx context.Context, w io.Writer, runner *scenarios.Runn
 			if !c.Sighted() {
 				con.line("    %s: %s", c.Deviation, firstSentence(c.Result))
 			}
+			if rows := noticed(c.Result); rows != "" {
+				con.line("    %s: monitors also see %s", c.Deviation, rows)
+			}
 		}
 	})
 	if err != nil {
@@ -67,6 +70,15 @@ func (p *program) prove(ctx context.Context, w io.Writer, runner *scenarios.Runn
 		return leave(exitFindings)
 	}
 	return nil
+}
+
+// noticed lists the rows that monitors saw broken.
+func noticed(r *scenarios.Result) string {
+	var rows []string
+	for _, f := range r.Noticed {
+		rows = append(rows, f.Row)
+	}
+	return strings.Join(rows, ", ")
 }
 
 // caught lists the deviations with their verdicts.

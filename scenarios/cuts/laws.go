@@ -4,12 +4,16 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/iscsispec/iscsispec/scenarios/monitor"
 	"github.com/iscsispec/iscsispec/scenarios/sessions"
 	"github.com/iscsispec/iscsispec/trace"
 )
 
 // violationsMax is how many broken laws of one run are told.
 const violationsMax = 8
+
+// wire holds what the initiator puts on the wire against the rules that are true of any traffic.
+var wire = monitor.OfSessions()
 
 // crcError is the sense of a command that the target terminates for the data digest of a Data-Out (RFC 7143, Section 11.4.7.2): ABORTED COMMAND, PROTOCOL
 // SERVICE CRC ERROR.
@@ -39,6 +43,11 @@ func (l *laws) common(r *sessions.Run) {
 	l.ends(r)
 	l.completions(r)
 	l.identities(r)
+	if !l.loses && !l.blind { // else nobody can tell what the initiator was given to read
+		for _, f := range wire(r.Events) {
+			l.broke("%s: %s", f.Row, f.Reason)
+		}
+	}
 	left := r.Op(left)
 	if rows := left.Sessions(); left.Outcome != sessions.OK || len(rows) > 0 {
 		l.broke("the last listing came to %s with %d sessions: want none", left.Outcome, len(rows))

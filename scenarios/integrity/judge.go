@@ -9,6 +9,7 @@ import (
 
 	"github.com/anishathalye/porcupine"
 
+	"github.com/iscsispec/iscsispec/scenarios/monitor"
 	"github.com/iscsispec/iscsispec/scenarios/sessions"
 	"github.com/iscsispec/iscsispec/trace"
 )
@@ -28,6 +29,8 @@ const (
 	RuleDoubt = "what overlaps a write of unknown outcome waits for its end"
 	// RuleLength is that a read which ends well brings all its blocks.
 	RuleLength = "a read that ends with GOOD brings all that was asked for"
+	// RuleWire is that the initiator does on the wire what is lawful whatever happens, as monitors see it.
+	RuleWire = "what goes over the wire is lawful"
 )
 
 // Violation is one rule broken.
@@ -80,8 +83,14 @@ func Judge(run *sessions.Run, limit time.Duration) *Report {
 			r.Unclear = append(r.Unclear, fmt.Sprintf("%v: %d accesses could not be judged within %v", b, len(accesses), limit))
 		}
 	}
+	for _, f := range wire(run.Events) {
+		r.violate(RuleWire, "%s: %s", f.Row, f.Reason)
+	}
 	return r
 }
+
+// wire holds what the initiator puts on the wire against the rules that are true of any traffic.
+var wire = monitor.OfSessions()
 
 // doubts holds the initiator to RuleDoubt. What was under way before the loss was known could not wait, and a request that comes back keeps its place.
 func (r *Report) doubts(b Block, accesses []Access) {
