@@ -47,7 +47,8 @@ that judged the same peer. They must have catalogue, seed, build, --strict and -
 unless --partial says that gaps are wanted; the report then says that it is not whole.
 
 Runs of different peers stand side by side: each has a folder of its name below --out, and index.html is a table with a column for each, which
-shows what differs. A name is the folder's, or stands before it: NAME=RUN. Runs of one name become one, those of different names never do.
+shows what differs. A name is the folder's, or stands before it: NAME=RUN. Runs of one name become one, those of different names never do. So
+shards that ran before copies of one target at several addresses need a name in common: all=shard-1 all=shard-2.
 
   iscsispec report merge shard-1 shard-2 shard-3 --out whole
   iscsispec report merge tgt=out-tgt gotgt=out-gotgt --out both
