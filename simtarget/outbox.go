@@ -182,6 +182,11 @@ func (o *outbox) written(b *batch) {
 		own += b.items[i].ownData()
 	}
 	b.release()
+	o.passed(n, own)
+}
+
+// passed takes so many bytes, and so many of what answers counts, out of what waits: they are on the wire.
+func (o *outbox) passed(n, own int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.bytes -= n; o.bytes < 0 { // dropped meanwhile

@@ -27,6 +27,13 @@ func (c *connection) writeAll(b *batch) {
 			if b = c.out.take(); b == nil {
 				return
 			}
+			if c.socket == nil {
+				if !c.writeApart(b) {
+					return
+				}
+				b = nil
+				continue
+			}
 			b.layOut()
 		}
 		if !c.wrote(b, b.writeTo(c.conn)) {
@@ -34,6 +41,31 @@ func (c *connection) writeAll(b *batch) {
 		}
 		b = nil
 	}
+}
+
+// writeApart writes a batch PDU by PDU and reports whether the connection goes on. Over anything but a socket it is done so: how much waits for a
+// peer that does not read must not depend on what happened to come together in a batch, since in a bubble that would show.
+func (c *connection) writeApart(b *batch) bool {
+	defer b.release()
+	for i := range b.items {
+		p := &b.items[i]
+		err := b.writeOne(c.conn, p)
+		end := p.end
+		if err == nil && end != "" {
+			c.finishWriting(end) // before anybody who waits for the last PDU goes on
+		}
+		n, own := p.weight(), p.ownData()
+		p.buffer.release()
+		p.buffer = nil
+		c.out.passed(n, own)
+		if err != nil {
+			c.abort()
+		}
+		if err != nil || end != "" {
+			return false
+		}
+	}
+	return true
 }
 
 // flush ends the reading goroutine's hold on the outbox, and writes what waits as far as the socket takes it at once; for the rest a writer
@@ -167,12 +199,27 @@ func (b *batch) bytes(p piece) []byte {
 	return b.arena[p.from:p.to]
 }
 
-// writeTo writes what of the batch is not on the wire yet: in one vectored write over TCP, and in one plain write over anything else. It
-// waits for the peer.
+// writeTo writes what of a batch that was laid out is not on the wire yet: in one vectored write over TCP, and in one plain write over anything
+// else. It waits for the peer.
 func (b *batch) writeTo(conn net.Conn) error {
 	if tcp, isTCP := conn.(*net.TCPConn); isTCP && (len(b.pieces) > 1 || b.done > 0) {
 		return b.writeVector(tcp)
 	}
+	return b.writeJoined(conn)
+}
+
+// writeOne writes one PDU of the batch, of which nothing else is laid out.
+func (b *batch) writeOne(conn net.Conn, p *outgoing) error {
+	if p.bhs == (pdu.BHS{}) && p.end != "" {
+		return nil
+	}
+	clear(b.pieces)
+	b.arena, b.pieces = b.arena[:0], b.pieces[:0]
+	b.add(p)
+	return b.writeJoined(conn)
+}
+
+func (b *batch) writeJoined(conn net.Conn) error {
 	b.joined = b.joined[:0]
 	for _, p := range b.pieces {
 		b.joined = append(b.joined, b.bytes(p)...)
