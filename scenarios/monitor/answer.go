@@ -2,7 +2,6 @@ package monitor
 
 import (
 	"slices"
-	"strconv"
 
 	"github.com/iscsispec/iscsispec/iscsi/text"
 )
@@ -164,6 +163,3 @@ func (n *negotiation) truth(name string) int {
 	}
 	return 0
 }
-
-// said gives a number for messages.
-func said(n int) string { return strconv.Itoa(n) }

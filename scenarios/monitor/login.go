@@ -64,7 +64,6 @@ type exchange struct {
 	stage   pdu.Stage // where the connection is
 	open    bool      // at least one request was sent
 	partial bool      // the target has more to say: C was set
-	rounds  int
 }
 
 // loginRequest follows a Login Request.
