@@ -33,6 +33,3 @@ func (b *Bytes) Choose(_ string, n int) int {
 
 // pick draws one of several values.
 func pick[T any](c Choices, label string, values ...T) T { return values[c.Choose(label, len(values))] }
-
-// chance draws true once in n times.
-func chance(c Choices, label string, n int) bool { return c.Choose(label, n) == n-1 }

@@ -190,9 +190,9 @@ func (a *array) end(l *link, how fuzz.Ending, step int, d time.Duration) {
 		return
 	}
 	a.after(d, func() {
-		var err error = io.EOF
+		err := io.EOF
 		if how == fuzz.EndReset {
-			err = syscall.ECONNRESET
+			err = error(syscall.ECONNRESET)
 		}
 		a.note(record{what: ended, conn: l.number, step: step, err: err})
 		l.end(err)

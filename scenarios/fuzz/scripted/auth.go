@@ -40,7 +40,8 @@ func (a *authentication) String() string { return authenticationNames[a.at] }
 // wanted reports whether the initiator does not go on without a proof.
 func (a *authentication) wanted(m *model) bool {
 	s := &m.j.p.setup
-	return s.chap && a.at != renounced && !(a.at == proved || a.at == answered && !s.mutual)
+	over := a.at == renounced || a.at == proved || a.at == answered && !s.mutual
+	return s.chap && !over
 }
 
 const distrust = mistrusts | refuses

@@ -1,6 +1,7 @@
 package scripted
 
 import (
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -72,7 +73,7 @@ func (l *link) Write(b []byte) (int, error) {
 		err = net.ErrClosed
 	case l.late():
 		err = os.ErrDeadlineExceeded
-	case l.ended == syscall.ECONNRESET:
+	case errors.Is(l.ended, syscall.ECONNRESET):
 		err = syscall.EPIPE
 	}
 	l.mu.Unlock()
@@ -118,7 +119,7 @@ func (l *link) end(err error) {
 		return
 	}
 	l.ended = err
-	if err != io.EOF {
+	if !errors.Is(err, io.EOF) {
 		l.inbox = nil
 	}
 	l.came.Broadcast()

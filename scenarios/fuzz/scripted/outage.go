@@ -90,6 +90,9 @@ func (o *outages) notFollowed() {
 // anew judges the beginning of an attempt that is not the first.
 func (o *outages) anew(r *record) {
 	switch {
+	case o.hops > hopsMax:
+		o.j.add("redirect.loop-bounded", o.step, fuzz.Outcome{Kind: Called, Detail: r.address}, fmt.Sprintf("at most %d redirects in a row", hopsMax))
+		return
 	case !o.loggedIn:
 		o.j.add("reconnect.first-login-failure-not-persistent", o.step, fuzz.Outcome{Kind: Called, Detail: r.address}, "no further attempt")
 		return

@@ -180,6 +180,7 @@ func (m *model) transit(p *pdu.LoginResponse, doubts reaction) {
 		m.decide("negotiation.answer-every-offer", refuses)
 		if p.NSG == pdu.StageOperational {
 			m.allowed |= goesOn
+			m.stage = 1
 		}
 		return
 	}
