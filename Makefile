@@ -19,7 +19,7 @@ STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # The real peers that some tests talk to, as tool:package of Debian. Kept in step with .ci/run.
 PEERS := tgtd:tgt iscsi-ls:libiscsi-bin qemu-img:qemu-utils tshark:tshark
 
-.PHONY: menu build check test race peers bench arraybench realtime fifty mutants exhaustive pairs plans planted fuzz siege lint clean
+.PHONY: menu build check test race peers bench arraybench realtime fifty mutants exhaustive pairs plans planted fuzz flows siege lint clean
 
 menu:
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -100,6 +100,10 @@ fuzz: ## fuzz every codec and every peer for FUZZTIME each (10s)
 	    echo "== $$package $$target"; \
 	    fuzzed -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" || exit 1; \
 	  done; done
+
+FLOWTIME ?= 10m
+flows: ## random login flows against our own array and initiator for FLOWTIME (10m), judged by models; print what was covered
+	$(GO) run ./cmd/iscsispec fuzz login --for $(FLOWTIME)
 
 siege: ## fuzz the connections of a simulated array for SIEGETIME each (5m), under the race detector
 	@$(fuzzed); for target in FuzzConnection FuzzSiege; do \

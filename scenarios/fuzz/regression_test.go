@@ -88,7 +88,7 @@ func TestSearchFindsFaults(t *testing.T) {
 		var dev simtarget.Deviations
 		c.set(&dev)
 		var found []Found
-		s := Search{T: t, Seed: 1, Workers: 2, Flows: 20000, Deviations: &dev, Found: func(f Found) bool {
+		s := Search{T: t, Seed: 1, Workers: 1, Flows: 20000, Deviations: &dev, Found: func(f Found) bool {
 			found = append(found, f)
 			return f.Finding.Rule == c.rule
 		}}

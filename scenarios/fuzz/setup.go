@@ -55,7 +55,10 @@ func SetupNamed(name string) *Setup {
 var setups = []*Setup{
 	setup("plain", nil),
 	setup("chap", func(s *Setup, p *simtarget.Profile) { s.authenticates(p, required, false) }),
-	setup("mutual", func(s *Setup, p *simtarget.Profile) { s.authenticates(p, required, true) }),
+	setup("mutual", func(s *Setup, p *simtarget.Profile) {
+		s.authenticates(p, required, true)
+		p.Session.MaxConnections = 4
+	}),
 	setup("optional", func(s *Setup, p *simtarget.Profile) { s.authenticates(p, optional, true) }),
 	setup("several", func(s *Setup, p *simtarget.Profile) {
 		p.Session.MaxConnections, p.Session.ErrorRecoveryLevel, p.Data.Time2Retain = 4, 2, 20
@@ -65,11 +68,18 @@ var setups = []*Setup{
 		p.Data.HeaderDigest, p.Session.CommandWindow, p.Login.StrictNumbers = simtarget.DigestNone, 1, true
 	}),
 	setup("single", func(s *Setup, p *simtarget.Profile) { s.most, p.Session.MaxPerTarget = 1, 1 }),
-	setup("redirect", func(s *Setup, p *simtarget.Profile) {
-		s.redirect = true
-		p.Portals = append(p.Portals, simtarget.Portal{Name: "B", Address: "10.0.0.2:3260", Tag: 2})
-		p.Login.Redirect = simtarget.RedirectPolicy{Mode: simtarget.RedirectTemporary, From: []string{"A"}, To: []string{"B"}}
+	setup("redirect", func(s *Setup, p *simtarget.Profile) { s.redirects(p, simtarget.RedirectTemporary, false) }),
+	setup("redirect-late", func(s *Setup, p *simtarget.Profile) {
+		s.authenticates(p, required, false)
+		s.redirects(p, simtarget.RedirectPermanent, true)
 	}),
+}
+
+// redirects sets a setup and a profile up to send the logins of the first portal to a second one, before or after authentication.
+func (s *Setup) redirects(p *simtarget.Profile, mode simtarget.RedirectMode, late bool) {
+	s.redirect = true
+	p.Portals = append(p.Portals, simtarget.Portal{Name: "B", Address: "10.0.0.2:3260", Tag: 2})
+	p.Login.Redirect = simtarget.RedirectPolicy{Mode: mode, From: []string{"A"}, To: []string{"B"}, AfterAuthentication: late}
 }
 
 // setup makes an entry of the list. Change is applied to the setup when it is made, and to each profile.

@@ -21,11 +21,12 @@ var plans = []plan{
 	{[]state{fresh, security, challenged, proven}, []event{evGrant, evGrantFaulty}, operational},
 	{[]state{fresh, security, challenged, proven, operational}, []event{evNew, evReinstate, evJoin, evReplace}, full},
 	{[]state{fresh, security, challenged, proven, operational}, []event{evDiscover}, discovery},
-	{loginStates, []event{evRefuseFaulty, evRefuse}, refused},
-	{loginStates, []event{evDropFaulty}, dropped},
+	{loginStates, []event{evRefuseFaulty}, refused},
+	{[]state{fresh, security, operational}, []event{evRefuse}, refused},
+	{[]state{fresh, security, operational}, []event{evDropFaulty}, dropped},
 	{loginStates, []event{evEnd}, ended},
 	{[]state{fresh, security, challenged, proven, operational}, []event{evRedirect}, moved},
-	{[]state{full, discovery}, []event{evDrop, evDropFaulty}, dropped},
+	{[]state{full, discovery}, []event{evDrop}, dropped},
 	{[]state{full, discovery}, []event{evLogout}, loggedOut},
 	{[]state{full, discovery}, []event{evEnd}, ended},
 	{[]state{full}, []event{evServe, evReject}, full},
@@ -40,7 +41,7 @@ var allowed = []plan{
 	{loginStates, []event{evRefuse}, refused},
 	{[]state{replaced}, []event{evEnd}, ended},
 	{[]state{discovery}, []event{evReplaced}, replaced},
-	{[]state{agreed, proven, security, operational}, []event{evDropFaulty}, dropped},
+	{[]state{agreed, challenged, proven, full, discovery}, []event{evDropFaulty}, dropped},
 }
 
 // TargetPlan is all that flows against a target can reach in the model.

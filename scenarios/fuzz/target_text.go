@@ -272,7 +272,10 @@ func lawfulAnswer(k int, offered, answer string) bool {
 		if !ok || n < key.min || n > key.max {
 			return false
 		}
-		return !legal || key.function == minimum && n <= o || key.function == maximum && n >= o
+		if !legal || o < key.min || o > key.max {
+			return true // No legal value can follow from an illegal offer: one that is legal by itself will do.
+		}
+		return key.function == minimum && n <= o || key.function == maximum && n >= o
 	case list:
 		return slices.Contains(strings.Split(offered, ","), answer)
 	}
