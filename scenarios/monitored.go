@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"fmt"
+	"runtime/debug"
 	"slices"
 
 	"github.com/iscsispec/iscsispec/trace"
@@ -20,12 +21,17 @@ type Monitored struct {
 	Times  int `json:"times"`
 }
 
-// notice lets the suite's monitor look at a trace and settles what it found by the levels of the rows.
-func (r *Runner) notice(e Entry, events []trace.Event) []Finding {
+// notice lets the suite's monitor look at a result's trace and settles what it found by the levels of the rows. A monitor that panics is a defect of
+// the harness, as a check is.
+func (r *Runner) notice(e Entry, result *Result, events []trace.Event) (noticed []Finding) {
 	if e.Of.Monitor == nil || len(events) == 0 {
 		return nil
 	}
-	var noticed []Finding
+	defer func() {
+		if v := recover(); v != nil {
+			result.Verdict, result.Reason, result.Actual = Broken, fmt.Sprintf("A monitor panicked: %v.", v), string(debug.Stack())
+		}
+	}()
 	for _, f := range e.Of.Monitor(events) {
 		row := LoadCatalogue().Row(f.Row)
 		if row == nil {

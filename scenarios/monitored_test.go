@@ -62,6 +62,15 @@ func TestTheRowOfAMonitorDecidesHowGraveItIs(t *testing.T) {
 	}
 }
 
+// A monitor that panics, or that names a row which is none, is the harness's own defect.
+func TestAMonitorThatIsBroken(t *testing.T) {
+	for _, r := range watched(t, "", Finding{Row: "no.such.row"}) {
+		if r.Verdict != Broken || !strings.Contains(r.Reason, "no.such.row") {
+			t.Errorf("%v: %s", r.Verdict, r.Reason)
+		}
+	}
+}
+
 func TestBaselinesOfMonitors(t *testing.T) {
 	found := Finding{Row: monitoredRow, Reason: "a gap"}
 	own := watched(t, "known:\n- id: "+monitoredRow+"\n  monitored: true\n  verdict: fail\n  reason: It is known that it leaves gaps.\n", found)

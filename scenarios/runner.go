@@ -149,7 +149,7 @@ func (r *Runner) one(ctx context.Context, e Entry, deviation *Deviation, now tur
 		outcome = r.guarded(ctx, e, env)
 	}
 	result := r.settle(e, env, outcome)
-	result.Noticed = r.notice(e, outcome.Trace)
+	result.Noticed = r.notice(e, result, outcome.Trace)
 	r.Baseline.Judge(result)
 	return result
 }
