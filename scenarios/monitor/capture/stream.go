@@ -2,10 +2,10 @@ package capture
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"net"
 	"slices"
+	"strconv"
 
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
@@ -16,10 +16,10 @@ import (
 )
 
 // New makes what follows one TCP stream. It implements reassembly.StreamFactory.
-func (c *reading) New(network, transport gopacket.Flow, tcp *layers.TCP, _ reassembly.AssemblerContext) reassembly.Stream {
+func (c *reading) New(network, _ gopacket.Flow, tcp *layers.TCP, _ reassembly.AssemblerContext) reassembly.Stream {
 	c.streams++
 	s := &stream{c: c}
-	from, to := endpoint(network.Src(), transport.Src()), endpoint(network.Dst(), transport.Dst())
+	from, to := endpoint(network.Src(), tcp.SrcPort), endpoint(network.Dst(), tcp.DstPort)
 	switch {
 	case slices.Contains(c.options.Ports, uint16(tcp.DstPort)):
 		s.known, s.forward, s.spoken = true, pdu.ToTarget, true
@@ -30,8 +30,8 @@ func (c *reading) New(network, transport gopacket.Flow, tcp *layers.TCP, _ reass
 	return s
 }
 
-func endpoint(host, port gopacket.Endpoint) string {
-	return net.JoinHostPort(host.String(), fmt.Sprint(binary.BigEndian.Uint16(port.Raw())))
+func endpoint(host gopacket.Endpoint, port layers.TCPPort) string {
+	return net.JoinHostPort(host.String(), strconv.Itoa(int(port)))
 }
 
 // stream is one TCP connection of a capture.
