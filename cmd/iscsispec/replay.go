@@ -66,30 +66,45 @@ func quoted(word string) string {
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
-// peerArgs are the arguments that name the judged target.
+// replayed are the flags, all with a value, that a check of a target outside has to be given again.
+var replayed = []string{"--peer", "--profile", "--initiator", "--patience", "--sessions", "--abilities", "--ability", flagHook}
+
+// flagHook is the flag whose value is a command, which may hold secrets: of it only the hook's name is told.
+const flagHook = "--hook"
+
+// peerArgs are the arguments that name the judged target, and how it is to be met.
 func (p *program) peerArgs() []string {
 	var kept []string
 	args := p.safeArgs()
-	for i, arg := range args {
+	for i := 0; i < len(args); i++ {
+		name, _, joined := strings.Cut(args[i], "=")
 		switch {
-		case strings.Contains(arg, "://"):
-			kept = append(kept, "'"+arg+"'")
-		case (arg == "--peer" || arg == "--profile") && i+1 < len(args):
-			kept = append(kept, arg, args[i+1])
-		case strings.HasPrefix(arg, "--peer="), strings.HasPrefix(arg, "--profile="):
-			kept = append(kept, arg)
+		case slices.Contains(replayed, name) && joined:
+			kept = append(kept, quoted(args[i]))
+		case slices.Contains(replayed, name) && i+1 < len(args):
+			kept = append(kept, args[i], quoted(args[i+1]))
+			i++
+		case strings.Contains(args[i], "://"):
+			kept = append(kept, "'"+args[i]+"'")
 		}
 	}
 	return kept
 }
 
-// safeArgs is the command line with every URL redacted.
+// safeArgs is the command line with every URL redacted, and with no hook's command.
 func (p *program) safeArgs() []string {
 	safe := make([]string, len(p.args))
 	for i, arg := range p.args {
-		safe[i] = arg
-		if strings.Contains(arg, "://") {
+		switch name, hook, joined := strings.Cut(arg, "="); {
+		case i > 0 && p.args[i-1] == flagHook:
+			safe[i] = name + "=..."
+		case name == flagHook && joined:
+			hook, _, _ = strings.Cut(hook, "=")
+			safe[i] = name + "=" + hook + "=..."
+		case strings.Contains(arg, "://"):
 			safe[i] = redacted(arg)
+		default:
+			safe[i] = arg
 		}
 	}
 	return safe

@@ -140,8 +140,12 @@ func TestGitHubGetsAnnotationsAndATable(t *testing.T) {
 }
 
 func TestReplayLinesAndRecordsHoldNoSecret(t *testing.T) {
-	p := &program{args: []string{"check", "target", "iscsi://user%canary@192.0.2.1/iqn.2000-01.com.example:x/0?target_password=canary"}}
+	p := &program{args: []string{"check", "target", "iscsi://user%canary@192.0.2.1/iqn.2000-01.com.example:x/0?target_password=canary", "--ability", "erl2=no",
+		"--hook", "restore=curl https://canary@192.0.2.1/", "--hook=async-logout=canary"}}
 	line := p.replay(&checkOptions{allow: "safe"})(scenarios.Entry{Check: &scenarios.Check{ID: rowFirst, Suite: "target"}})
+	if !strings.Contains(line, " --ability erl2=no --hook restore=... --hook=async-logout=... ") {
+		t.Error(line)
+	}
 	if strings.Contains(line, "canary") || !strings.Contains(line, "192.0.2.1") || strings.Contains(strings.Join(p.safeArgs(), " "), "canary") {
 		t.Error(line)
 	}
