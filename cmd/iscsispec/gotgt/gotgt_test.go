@@ -3,8 +3,10 @@ package gotgt
 import (
 	"context"
 	"errors"
+	"flag"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -14,6 +16,10 @@ import (
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == Verb {
 		os.Exit(Main(os.Args[2:]))
+	}
+	// Tests that wait for gotgts wait together, however few cores there are; a -parallel on the command line counts all the same.
+	if err := flag.Set("test.parallel", strconv.Itoa(2*parts)); err != nil {
+		panic(err)
 	}
 	leaks.Main(m)
 }

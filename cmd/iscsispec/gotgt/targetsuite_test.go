@@ -1,8 +1,13 @@
 package gotgt
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,23 +22,49 @@ const parts = 8
 // What the suite finds in gotgt is known.
 func TestTargetSuiteAgainstGotgt(t *testing.T) {
 	t.Parallel()
+	var queue shared
 	for part := range parts {
 		t.Run(fmt.Sprintf("part %d of %d", part+1, parts), func(t *testing.T) {
 			t.Parallel()
-			suiteAgainstGotgt(t, scenarios.Shard{Index: part + 1, Count: parts})
+			suiteAgainstGotgt(t, &queue)
 		})
 	}
 }
 
-func suiteAgainstGotgt(t *testing.T, part scenarios.Shard) {
+// shared hands checks out to the parts, one at a time, those first that wait longest.
+type shared struct {
+	once  sync.Once
+	order []string
+	next  atomic.Int64
+}
+
+// take returns the id of the next check of the entries, which all parts have alike; false when none is left.
+func (s *shared) take(entries map[string]scenarios.Entry) (string, bool) {
+	s.once.Do(func() {
+		s.order = slices.SortedFunc(maps.Keys(entries), func(a, b string) int {
+			return cmp.Or(cmp.Compare(entries[b].Waits, entries[a].Waits), cmp.Compare(a, b))
+		})
+	})
+	if i := int(s.next.Add(1)) - 1; i < len(s.order) {
+		return s.order[i], true
+	}
+	return "", false
+}
+
+func suiteAgainstGotgt(t *testing.T, queue *shared) {
 	kept, err := Keep(t.Context(), executable(t), 16<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(kept.Stop)
-	quick := target.Foreign{QuietTime: time.Second, CloseTimeout: 2 * time.Second, AnswerTimeout: 2 * time.Second}
-	runner, entries := against(t, kept, quick, scenarios.Selection{Skip: target.Lengthy(), Shard: part})
+	quick := target.Foreign{QuietTime: time.Second, CloseTimeout: 2 * time.Second, AnswerTimeout: 2 * time.Second, Patience: 5 * time.Second}
+	runner, entries := against(t, kept, quick, scenarios.Selection{Skip: target.Lengthy()})
+	byID := map[string]scenarios.Entry{}
 	for _, e := range entries {
+		byID[e.ID] = e
+	}
+	for id, left := queue.take(byID); left; id, left = queue.take(byID) {
+		e := byID[id]
 		r, raced := judge(t, runner, kept, e)
 		if !r.Expected() && !raced {
 			// On a busy machine two seconds may be too short for an answer: what counts are the waits that users have.
