@@ -12,6 +12,7 @@ import (
 
 	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/scenarios"
+	suites "github.com/iscsispec/iscsispec/scenarios/suite"
 	"github.com/iscsispec/iscsispec/scenarios/target"
 )
 
@@ -54,7 +55,7 @@ func fleetOf(t *testing.T, count int, selection scenarios.Selection) (*fleet, []
 		if err != nil {
 			t.Fatal(err)
 		}
-		registry, err := scenarios.NewRegistry(scenarios.LoadCatalogue(), suite)
+		registry, err := scenarios.NewRegistry(scenarios.LoadCatalogue(), suites.Monitored(suite))
 		if err != nil {
 			t.Fatal(err)
 		}
