@@ -64,8 +64,8 @@ func TestEveryStatementIsAccountedFor(t *testing.T) {
 	if c.Total != len(scenarios.LoadStatements()) || c.Checked+c.NotYet+c.Unseen != c.Total {
 		t.Errorf("the counts do not add up: %+v", c.CoverCount)
 	}
-	if c.Checked < 652 {
-		t.Errorf("%d statements have a check, and 652 had one: a row lost its check, or a statement its row", c.Checked)
+	if c.Checked < 666 {
+		t.Errorf("%d statements have a check, and 666 had one: a row lost its check, or a statement its row", c.Checked)
 	}
 	for _, section := range c.Sections {
 		for _, s := range section.Statements {
