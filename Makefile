@@ -36,7 +36,7 @@ test: peers ## run all tests; tests of real peers that are not installed skip, a
 
 # Other people's programs are met on the wall clock, which the detector stretches: `make test` has them.
 race: ## run the tests under the race detector, without those that meet real peers
-	$(GO) test -race -timeout 20m $$($(GO) list ./... | grep -vE '/(gotgt|peers|peers/bench)$$')
+	$(GO) test -race -timeout 40m $$($(GO) list ./... | grep -vE '/(gotgt|peers|peers/bench)$$')
 
 peers: ## install the real peers that tests use, where this is Debian and you are root; else say what is missing
 	@missing=(); for peer in $(PEERS); do \
