@@ -140,6 +140,7 @@ func (p *program) fuzzOwn(ctx context.Context, o *fuzzOptions, flow *fuzz.Flow, 
 		}
 		return told.replayed(*flow, []*fuzz.Finding{finding}, err)
 	}
+	asked := ctx
 	ctx, cancel := context.WithTimeout(ctx, o.long)
 	defer cancel()
 	found := func(f fuzz.Found) bool {
@@ -162,7 +163,15 @@ func (p *program) fuzzOwn(ctx context.Context, o *fuzzOptions, flow *fuzz.Flow, 
 	if err = errors.Join(err, failed); err != nil {
 		return &statusError{exitDefect, err}
 	}
-	return told.ended(at(), nil)
+	return interrupted(asked, told.ended(at(), nil))
+}
+
+// interrupted is how a search is left whose user has ended it; what it has found was told.
+func interrupted(asked context.Context, otherwise error) error {
+	if asked.Err() != nil {
+		return leave(exitInterrupted)
+	}
+	return otherwise
 }
 
 // fuzzRemote tries a target on the network.
@@ -174,6 +183,7 @@ func fuzzRemote(ctx context.Context, o *fuzzOptions, x *fuzz.Remote, flow *fuzz.
 		all, err := x.Replay(ctx, *flow)
 		return told.replayed(*flow, all, err)
 	}
+	asked := ctx
 	ctx, cancel := context.WithTimeout(ctx, o.long)
 	defer cancel()
 	var mu sync.Mutex
@@ -191,7 +201,7 @@ func fuzzRemote(ctx context.Context, o *fuzzOptions, x *fuzz.Remote, flow *fuzz.
 	stop := told.beat(at)
 	err := x.Run(ctx)
 	stop()
-	done := told.ended(at(), x.Counts())
+	done := interrupted(asked, told.ended(at(), x.Counts()))
 	var hurt *fuzz.HurtError
 	if errors.As(err, &hurt) && told.findings > 0 {
 		return done

@@ -2,6 +2,7 @@ package fuzz
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"testing"
@@ -98,7 +99,7 @@ func RunTarget(f Flow, o Options) (finding *Finding, err error) {
 		if ran = p.start(set, o.Deviations, &r); ran != nil {
 			return
 		}
-		defer p.array.Close()
+		defer func() { ran = errors.Join(ran, p.array.Close()) }()
 		var all []*Finding
 		if all, ran = r.flow(&f); ran == nil && len(all) > 0 {
 			finding = all[0]

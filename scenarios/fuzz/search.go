@@ -105,7 +105,7 @@ func (s *Search) batch(ctx context.Context, b uint64) error {
 		if ran = p.start(set, s.Deviations, &r); ran != nil {
 			return
 		}
-		defer p.array.Close()
+		defer func() { ran = errors.Join(ran, p.array.Close()) }()
 		for i := b * batch; i < (b+1)*batch && (s.Flows == 0 || i < s.Flows) && ctx.Err() == nil; i++ {
 			f := DrawTarget(NewSeeded(s.Seed, i), set)
 			if p.log = nil; i%overhear == 0 {

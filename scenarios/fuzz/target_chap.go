@@ -82,7 +82,7 @@ func (m *model) method(c *conn, q *request, e *expect) {
 	switch {
 	case m.set.auth == required && q.CSG == pdu.StageOperational:
 		e.fault("auth.method.operational-start-when-required", negative, mFull)
-	case m.set.auth == required && !(takesCHAP && !q.Transit):
+	case m.set.auth == required && (!takesCHAP || q.Transit):
 		e.fault("auth.method.absent-when-required", negative, mGrant|mFull)
 	case m.set.auth == required:
 		e.barred |= mGrant | mFull
