@@ -86,7 +86,7 @@ func (c Case) Do(t *testing.T, clean *sessions.Run, quiet bool) Result {
 		res.Verdict, res.Broken = scenarios.Fail, []string{fmt.Sprintf("the run could not be ended: %v", err)}
 		return res
 	}
-	l := &laws{clean: clean, loses: c.loses(), blind: c.loses() && len(c.Station.login.DataDigest) == 0, deaf: c.deaf()}
+	l := &laws{clean: clean, loses: c.loses(), blind: c.loses() && len(c.Station.login.DataDigest) == 0, deaf: c.deaf(), twice: len(c.Faults) > 1}
 	l.common(run)
 	c.Scenario.judge(l, run)
 	res.Broken = l.broken

@@ -20,7 +20,6 @@ const (
 	later    = 70 * time.Second // when all is asked for once more
 	last     = 76 * time.Second // when the session that is there is used once more
 	recovery = 20 * time.Second // between the two last reads: an ABORT TASK goes 15 s without an answer before the connection is given up
-	further  = 30 * time.Second // by how much later all that is, for each cut beyond the first: its mending comes on top
 	quiet    = 30 * time.Second // from the logoff to when nothing may be left, neither here nor at the array
 )
 
@@ -80,14 +79,8 @@ func Named(name string) (Scenario, bool) {
 
 // Plan is the scenario before one array, with the faults that it meets.
 func (s Scenario) Plan(at Station, planned ...faults.Fault) sessions.Plan {
-	steps, more := s.steps(at), time.Duration(max(len(planned)-1, 0))*further
-	for i := range steps {
-		if steps[i].After == "" && steps[i].At >= later {
-			steps[i].At += more
-		}
-	}
 	return sessions.Plan{
-		Name: at.Profile + " " + s.Name, Arrays: []sessions.Array{{Profile: at.Profile}}, Steps: steps, Faults: planned,
+		Name: at.Profile + " " + s.Name, Arrays: []sessions.Array{{Profile: at.Profile}}, Steps: s.steps(at), Faults: planned,
 	}
 }
 

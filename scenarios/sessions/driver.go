@@ -82,7 +82,7 @@ func (d *driver) await(s Step, first bool) {
 		at += c.ended
 	}
 	if behind := d.x.log.Now() - at; behind > late {
-		d.x.complain("step %s was due at %v and began at %v", name(s), at, d.x.log.Now())
+		d.x.complainLate(s, at)
 	}
 	d.sleepUntil(at)
 }

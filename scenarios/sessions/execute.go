@@ -19,6 +19,8 @@ const (
 	patience = 10 * time.Minute
 	// eventsMax bounds the trace of a run: an outage of a day leaves half of it.
 	eventsMax = 150_000
+	// troubleMax is how much of what did not go as planned is kept.
+	troubleMax = 16
 	// guardEvery is how often somebody looks whether a run has run away.
 	guardEvery = 5 * time.Second
 	// late is how far behind its instant a step may begin before the run counts as gone wrong.
@@ -83,6 +85,7 @@ type execution struct {
 	idle     chan struct{}
 	requests map[string][]submission
 	trouble  []string
+	late     []string
 	planned  []*faults.Injection // of faults that have to fire
 }
 
@@ -113,6 +116,7 @@ func (x *execution) run(ctx context.Context, run *Run) error {
 	x.finish(d)
 	x.seal()
 	run.Ended, run.Events, run.Trouble = x.ended, x.events, x.trouble
+	run.Late = x.late
 	for _, p := range x.planned {
 		for _, c := range p.Counts() {
 			run.Faults = append(run.Faults, scenarios.Fault{Plan: c.Fault.String(), Fired: c.Fired})
@@ -199,7 +203,18 @@ func (x *execution) await(done <-chan struct{}, limit time.Duration) bool {
 func (x *execution) complain(format string, args ...any) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if len(x.trouble) < 16 {
+	if len(x.trouble) < troubleMax {
 		x.trouble = append(x.trouble, fmt.Sprintf(format, args...))
+	}
+}
+
+// complainLate notes that a step begins late.
+func (x *execution) complainLate(s Step, due time.Duration) {
+	why := fmt.Sprintf("step %s was due at %v and began at %v", name(s), due, x.log.Now())
+	x.complain("%s", why)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if len(x.late) < troubleMax {
+		x.late = append(x.late, why)
 	}
 }

@@ -22,6 +22,8 @@ type Run struct {
 	Faults []scenarios.Fault
 	// Trouble lists why the run did not go as planned: a step that was late or could not be done. Any makes a pass inconclusive.
 	Trouble []string
+	// Late are those of them that tell of a step which began late, because the one before it had lasted longer than the plan left it time.
+	Late []string
 
 	// What AllOps found, once it was asked. A run that is over may be looked at from several goroutines.
 	opsOnce sync.Once
