@@ -40,8 +40,11 @@ func TestPlans(t *testing.T) {
 	began := time.Now()
 	y := search(t, first, bounds{plans: mostPlans * want, whole: want, broken: kept}, nil)
 	t.Logf("%v\n%v on the clock of this machine", y, time.Since(began).Round(time.Second))
-	if y.unclear > 0 {
-		t.Errorf("%d plans could not be judged within %v", y.unclear, judgeLimit)
+	for _, n := range y.unclear {
+		t.Logf("plan %d could not be judged within %v", n, judgePatience)
+	}
+	if 1000*len(y.unclear) > y.plans {
+		t.Errorf("%d of %d plans could not be judged: want at most one of 1000", len(y.unclear), y.plans)
 	}
 	if y.whole < want && len(y.numbers) == 0 {
 		t.Errorf("every fault fired in %d of %d plans only: want %d", y.whole, y.plans, want)
