@@ -5,6 +5,7 @@ import "time"
 // DrawTarget draws a flow for a target of a setup. Most of it is what initiators do; somewhere in it, mostly, something is amiss.
 func DrawTarget(c Choices, set *Setup) Flow {
 	d := drawing{Choices: c, set: set}
+	d.calm = c.Choose("calm", 4) == 3
 	f := Flow{Role: TargetRole, Setup: set.Name}
 	for range 1 + c.Choose("steps", 7) {
 		d.act(&f)
@@ -37,8 +38,11 @@ type drawing struct {
 	conns [ConnsMax + 1]struct {
 		stage drawnStage
 		idle  bool // no command was sent since the login
+		isid  byte // of its first login
 	}
 	used int
+	// calm leaves out of logins what is mostly refused, so that flows come to the states that are far from the beginning.
+	calm bool
 }
 
 // act draws the next step or steps of some connection.
@@ -94,19 +98,29 @@ func (d *drawing) begin(f *Flow, s *Step) {
 	}
 }
 
-// identity draws whose login it is: initiator port, session handle, connection.
+// identity draws whose login it is: initiator port, session handle, connection. A handle mostly comes with the port of its session, and without one the
+// port of an older session often comes again, since chance alone seldom adds to a session or takes its place.
 func (d *drawing) identity(s *Step) {
 	s.ISID = [...]byte{0, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6, 7}[d.Choose("isid", 12)]
+	defer func() { d.conns[s.Conn].isid = s.ISID }()
 	if s.Conn == 1 {
 		if d.Choose("tsih", 24) == 23 {
 			s.TSIH = "wrong"
 		}
 		return
 	}
+	older := s.Conn - 1 - d.Choose("of", s.Conn-1)
+	same := d.Choose("port", 4)
 	switch n := d.Choose("tsih", 10); {
-	case n < 6:
+	case n < 5:
+		if same == 3 {
+			s.ISID = d.conns[older].isid
+		}
 	case n < 9:
-		s.TSIH = "c" + string(rune('0'+s.Conn-1-d.Choose("of", s.Conn-1)))
+		s.TSIH = "c" + string(rune('0'+older))
+		if same > 0 {
+			s.ISID = d.conns[older].isid
+		}
 	default:
 		s.TSIH = "wrong"
 	}
@@ -119,7 +133,7 @@ func (d *drawing) identity(s *Step) {
 func (d *drawing) who(s *Step, explicit bool) {
 	for _, k := range []int{kInitiatorName, kSessionType, kTargetName} {
 		switch n := d.Choose("name", 24); {
-		case n < 19:
+		case n < 19 || d.calm:
 			if explicit {
 				s.Pairs = append(s.Pairs, Pair{Key: keys[k].name, Value: valuesOf[k][Legal][0]})
 			}
@@ -146,6 +160,9 @@ func (d *drawing) value(k int) string {
 
 // keys draws further keys. In the security stage few come.
 func (d *drawing) keys(s *Step, operationalStage bool) {
+	if d.calm {
+		return
+	}
 	n := 0
 	switch d.Choose("keys", 4) {
 	case 1:
@@ -215,7 +232,7 @@ func (d *drawing) method(s *Step) {
 	if d.set.auth != open {
 		value = "CHAP"
 	}
-	if d.Choose("other", 5) == 4 {
+	if d.Choose("other", 5) == 4 && !d.calm {
 		value = d.value(kAuthMethod)
 	}
 	s.Pairs = append(s.Pairs, Pair{Key: "AuthMethod", Value: value})
@@ -247,6 +264,9 @@ func (d *drawing) transit(s *Step) {
 
 // amiss puts something wrong into a header or around a text, mostly nothing.
 func (d *drawing) amiss(s *Step) {
+	if d.calm {
+		return
+	}
 	switch d.Choose("amiss", 60) {
 	case 40:
 		s.NSG = byte(d.Choose("nsg", 4))
@@ -349,11 +369,18 @@ func (d *drawing) response(s *Step) {
 	if d.Choose("name", 10) == 9 {
 		name = d.value(kCHAPN)
 	}
+	if d.calm {
+		name, response = "{user}", "{chap.r}"
+	}
 	s.Pairs = append(s.Pairs, Pair{Key: "CHAP_N", Value: name}, Pair{Key: "CHAP_R", Value: response})
 	if d.Choose("mutual", 3) == 2 {
 		s.Pairs = append(s.Pairs, Pair{Key: "CHAP_I", Value: d.value(kCHAPI)}, Pair{Key: "CHAP_C", Value: d.value(kCHAPC)})
 	}
-	switch d.Choose("order", 20) {
+	order := d.Choose("order", 20)
+	if d.calm {
+		order = 0
+	}
+	switch order {
 	case 16:
 		s.Pairs = append(s.Pairs, Pair{Key: "CHAP_R", Value: "{chap.r}"})
 	case 17:
