@@ -3,6 +3,7 @@ package initiator
 import (
 	"errors"
 	"testing"
+	"testing/synctest"
 
 	"github.com/iscsispec/iscsispec/iscsi"
 	"github.com/iscsispec/iscsispec/iscsi/pdu"
@@ -28,9 +29,12 @@ func (e *fakeEnd) joinLogin(cmdSN uint32) []pdu.LoginRequest {
 func twoEnds(t *testing.T, n *fakeNetwork, change func(*LoginConfig), limits ...string) (s *Session, a, b *fakeEnd) {
 	ends := make(chan *fakeEnd)
 	stay := t.Context().Done()
-	hand := func(e *fakeEnd) {
-		ends <- e
-		<-stay
+	hand := func(e *fakeEnd) { // An end that is made while the session is closed, to recover a connection, has no taker.
+		select {
+		case ends <- e:
+			<-stay
+		case <-stay:
+		}
 	}
 	n.at(portalA, func(e *fakeEnd) {
 		if e.login(append(limits, "MaxConnections=2")...) {
@@ -40,8 +44,7 @@ func twoEnds(t *testing.T, n *fakeNetwork, change func(*LoginConfig), limits ...
 	n.at(portalB, func(e *fakeEnd) {
 		e.statSN = 50000
 		if len(e.joinLogin(1)) > 0 {
-			ends <- e
-			<-stay
+			hand(e)
 		}
 	})
 	cfg := offering(map[string]string{
@@ -171,6 +174,7 @@ func TestRemovedConnectionLeavesTheSession(t *testing.T) {
 				t.Error(r.Err)
 			}
 		}
+		synctest.Wait()
 		if list := s.Connections(); len(list) != 1 || list[0].CID != a.logins[0].CID {
 			t.Errorf("connections: %+v", list)
 		}

@@ -239,6 +239,7 @@ func TestSurvivorTakesOver(t *testing.T) {
 						t.Error(r.Err)
 					}
 				}
+				synctest.Wait()
 				if list := s.Connections(); len(list) != 1 {
 					t.Errorf("connections: %+v", list)
 				}
