@@ -17,7 +17,7 @@ var coverageTemplate string
 //go:embed assets/coverage.js
 var coverageScript string
 
-var coveragePage = template.Must(template.New("coverage").Parse(coverageTemplate))
+var coveragePage = newPage("coverage", coverageTemplate)
 
 // The standings of statements that no verdict of this run speaks of.
 const (
@@ -70,7 +70,7 @@ type coverageCheck struct{ ID, Verdict, Sign, Note, Link string }
 func WriteCoverage(w io.Writer, run Run) error {
 	results := resultsByRow(run.Results)
 	count := map[string]int{}
-	data := coverageData{Style: template.CSS(pageStyle), Script: template.JS(coverageScript), Peer: run.Header.Peer, Suites: strings.Join(run.Header.Suites, ", "),
+	data := coverageData{Style: template.CSS(pageStyle), Script: scriptOf(coverageScript), Peer: run.Header.Peer, Suites: strings.Join(run.Header.Suites, ", "),
 		Started: run.Header.Started.UTC().Format("2006-01-02 15:04:05 UTC"), Index: FileHTML, Total: run.Coverage.Total}
 	for _, section := range run.Coverage.Sections {
 		s := coverageSection{Anchor: strings.ReplaceAll(section.Key, "/", "-"), Name: section.Name, Counts: sectionCounts(section.CoverCount)}

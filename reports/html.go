@@ -16,13 +16,10 @@ import (
 //go:embed assets/page.html
 var pageTemplate string
 
-//go:embed assets/style.css
-var pageStyle string
-
 //go:embed assets/page.js
 var pageScript string
 
-var page = template.Must(template.New("page").Parse(pageTemplate))
+var page = newPage("page", pageTemplate)
 
 // pageData is what the page's template draws.
 type pageData struct {
@@ -58,7 +55,7 @@ func WriteHTML(w io.Writer, run Run) error {
 	h := run.Header
 	summary := scenarios.Summarize(run.Results)
 	data := pageData{
-		Style: template.CSS(pageStyle), Script: template.JS(pageScript), Header: h, Suites: strings.Join(h.Suites, ", "),
+		Style: template.CSS(pageStyle), Script: scriptOf(pageScript), Header: h, Suites: strings.Join(h.Suites, ", "),
 		Started: h.Started.UTC().Format("2006-01-02 15:04:05 UTC"), Took: wallClock(h.DurationMS), Tool: toolLine(h),
 		Command: strings.Join(h.Command, " "),
 	}

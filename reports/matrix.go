@@ -18,7 +18,7 @@ var matrixTemplate string
 //go:embed assets/matrix.js
 var matrixScript string
 
-var matrixPage = template.Must(template.New("matrix").Parse(matrixTemplate))
+var matrixPage = newPage("matrix", matrixTemplate)
 
 // matrixRow is one check with what it came to in each run.
 type matrixRow struct {
@@ -130,7 +130,7 @@ func across(results []*scenarios.Result) string {
 // WriteMatrix writes a page that shows several runs side by side: a row a check, a column a run. It is one file, with links to the reports of
 // the runs in the folders of their names.
 func WriteMatrix(w io.Writer, merged []*Merged) error {
-	data := matrixData{Style: template.CSS(pageStyle), Script: template.JS(matrixScript), Rows: matrixRows(merged), Notes: Unlike(merged)}
+	data := matrixData{Style: template.CSS(pageStyle), Script: scriptOf(matrixScript), Rows: matrixRows(merged), Notes: Unlike(merged)}
 	for _, m := range merged {
 		summary := scenarios.Summarize(m.Results)
 		run := matrixRun{Name: m.Name, Peer: m.Header.Peer, Link: m.Name + "/" + FileHTML, Started: m.Header.Started.UTC().Format("2006-01-02 15:04 UTC")}

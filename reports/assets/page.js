@@ -1,15 +1,11 @@
 // Filters and folds the page. Without it everything is there, only unfiltered.
 (() => {
   const all = (s, at = document) => [...at.querySelectorAll(s)];
-  const form = document.querySelector('.filter');
   const rows = all('.checks tbody tr');
   const sections = all('details.check');
-  const chips = all('.chip', form);
   const texts = rows.map((r) => r.textContent.toLowerCase());
 
-  function apply() {
-    const on = new Set(chips.filter((c) => c.getAttribute('aria-pressed') === 'true').map((c) => c.dataset.verdict));
-    const words = form.text.value.toLowerCase().split(/\s+/).filter(Boolean);
+  function apply(form, on, words) {
     const group = form.group.value;
     let n = 0;
     rows.forEach((r, i) => {
@@ -30,25 +26,6 @@
     d.querySelector('summary').focus({preventScroll: true});
   }
 
-  // A chip that is pressed while all are on shows its verdict alone: whoever presses "fail" wants to see failures.
-  chips.forEach((c) => c.addEventListener('click', () => {
-    if (chips.length > 1 && chips.every((o) => o.getAttribute('aria-pressed') === 'true')) {
-      chips.forEach((o) => o.setAttribute('aria-pressed', o === c));
-    } else {
-      c.setAttribute('aria-pressed', c.getAttribute('aria-pressed') !== 'true');
-      if (chips.every((o) => o.getAttribute('aria-pressed') === 'false')) chips.forEach((o) => o.setAttribute('aria-pressed', true));
-    }
-    apply();
-  }));
-  form.addEventListener('input', apply);
-  form.addEventListener('submit', (e) => e.preventDefault());
-  document.addEventListener('keydown', (e) => {
-    if (e.key === '/' && !/^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement.tagName)) {
-      e.preventDefault();
-      form.text.focus();
-    }
-  });
-
   const toggle = document.querySelector('.all');
   toggle.hidden = false;
   toggle.addEventListener('click', () => {
@@ -68,8 +45,7 @@
     });
   }
 
-  form.hidden = false;
   window.addEventListener('hashchange', openTarget);
-  apply();
+  filtered('verdict', apply);
   openTarget();
 })();
